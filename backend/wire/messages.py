@@ -1,0 +1,423 @@
+"""The messages of the JSON API, version 1. Golden samples in tests/contract hold them still.
+
+Conventions: every message carries `v`, the contract's version; amounts are integers in minor units; times are integers,
+milliseconds since 1970 UTC by the database's clock unless the name says otherwise; ids are opaque text (made as UUIDs).
+Printing words are IPP's (RFC 8011, PWG 5100.x) with underscores.
+"""
+
+from typing import Annotated, Literal, NewType
+
+import msgspec
+from msgspec import Meta
+
+from backend.wire.pricing import CostRule, Printed
+
+VERSION = 1
+
+CommandId = NewType("CommandId", str)
+JobId = NewType("JobId", str)
+
+Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = Annotated[str, Meta(max_length=1024)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Millis = Annotated[int, Meta(ge=0, le=2**53)]
+
+Role = Literal["admin", "helpdesk", "auditor", "metrics", "provider"]
+JobState = Literal[
+    "received", "analysed", "held", "released", "authorised", "printing", "completed", "canceled", "aborted", "denied", "in_doubt"
+]
+Outcome = Literal["completed", "canceled", "aborted"]
+Decision = Literal["authorised", "denied", "held", "superseded"]
+OfflinePolicy = Literal["allow", "allowance", "hold"]
+MemberState = Literal["joining", "serving", "draining", "suspect", "gone"]
+PrinterState = Literal["idle", "processing", "stopped", "unknown"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    v: int = VERSION
+
+
+# ---------------------------------------------------------------- a job's life
+
+
+class Printing(msgspec.Struct, frozen=True, kw_only=True):
+    """Which printing it is: a restart by a person changes `time_at_completed`, a re-run after a crash changes nothing."""
+
+    spool_id: Name
+    cups_job_id: Count
+    time_at_creation: int
+    time_at_completed: int = 0
+
+
+class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the analysis found, all copies together. `estimated` says the counts come from a rule, not from the document."""
+
+    impressions: Count
+    sheets: Count
+    color_impressions: Count = 0
+    copies: Count = 1
+    sides: Text = "one-sided"
+    media: Text = ""
+    document_format: Text = ""
+    document_bytes: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    estimated: bool = False
+    estimate_reason: Text = ""
+
+
+class JobIdentity(Message, frozen=True, kw_only=True):
+    """What every command about a job says of it, so that any one of them is enough to know the job."""
+
+    command_id: Uuid
+    job_id: Uuid
+    attempt: Annotated[int, Meta(ge=1, le=1_000_000)]
+    printing: Printing
+    queue: Name
+    user_name: Name
+    title: Text = ""
+    host: Text = ""
+    facts: JobFacts
+
+
+class Authorise(JobIdentity, frozen=True, kw_only=True):
+    """May this job print, and is there money for it? Attempt n replaces the reservation of attempts before it."""
+
+
+class AuthoriseAnswer(Message, frozen=True, kw_only=True):
+    """`code` is a refusal's code, "" when authorised; `message` is for the person who prints."""
+
+    job_id: Uuid
+    decision: Decision
+    code: str = ""
+    message: str = ""
+    cost: Amount = 0
+    rule_version: int = 0
+    balance: Amount = 0
+    available: Amount = 0
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the real CUPS backend. `exit_code` is None when nobody saw it end; `impressions_completed` is the printer's word."""
+
+    number: Count
+    started_at: Millis
+    ended_at: Millis | None = None
+    exit_code: int | None = None
+    impressions_completed: Count | None = None
+
+
+class Report(JobIdentity, frozen=True, kw_only=True):
+    """What was printed. Absolute, not incremental: revision n replaces what revisions before it said of this job."""
+
+    revision: Annotated[int, Meta(ge=1, le=1_000_000)]
+    outcome: Outcome
+    printed: Printed
+    estimated: bool = False
+    offline: bool = False
+    possible_duplicate: bool = False
+    offline_rule_version: int | None = None
+    runs: tuple[Run, ...] = ()
+
+
+class ReportAnswer(Message, frozen=True, kw_only=True):
+    """`charged` is the net of the job's transfers after this report."""
+
+    job_id: Uuid
+    state: JobState
+    charged: Amount
+    balance: Amount = 0
+    marks: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- money moved by people
+
+
+class Adjust(Message, frozen=True, kw_only=True):
+    """Add `amount` (negative takes away). With `only_if_available` it is refused where it would take available below zero
+    minus the overdraft; `leave` asks for that much more to be left."""
+
+    command_id: Uuid
+    user_name: Name
+    amount: Amount
+    comment: Text = ""
+    only_if_available: bool = False
+    leave: Amount = 0
+
+
+class SetBalance(Message, frozen=True, kw_only=True):
+    """Make the posted balance exactly `balance` by a transfer of the difference."""
+
+    command_id: Uuid
+    user_name: Name
+    balance: Amount
+    comment: Text = ""
+
+
+class ConfigureAccount(Message, frozen=True, kw_only=True):
+    """Change what the account may do; None leaves a value as it is."""
+
+    command_id: Uuid
+    user_name: Name
+    restricted: bool | None = None
+    overdraft: Amount | None = None
+    print_jobs: Count | None = None
+    print_impressions: Count | None = None
+
+
+class MoneyAnswer(Message, frozen=True, kw_only=True):
+    """`code` is a refusal's code, "" when done. `amount` is what was moved."""
+
+    code: str = ""
+    message: str = ""
+    amount: Amount = 0
+    balance: Amount = 0
+    available: Amount = 0
+
+
+# ---------------------------------------------------------------- providers
+
+
+class Enroll(Message, frozen=True, kw_only=True):
+    """`token` is the one-time enrolment token; `secret` is made and stored by the provider before it asks, and becomes its
+    access token. The same pair gets the same answer, so a lost reply burns nothing."""
+
+    token: Name
+    secret: Annotated[str, Meta(min_length=32, max_length=128)]
+    name: Name
+    host: Text = ""
+
+
+class EnrollAnswer(Message, frozen=True, kw_only=True):
+    provider_id: int
+    name: Name
+    generation: int
+    members: tuple["Member", ...] = ()
+
+
+class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A CUPS destination as its provider sees it. `tracked` is false where jobs print uncounted."""
+
+    name: Name
+    tracked: bool
+    device_uri: Text = ""
+    info: Text = ""
+    location: Text = ""
+    printer_state: PrinterState = "unknown"
+    printer_state_reasons: tuple[str, ...] = ()
+    accepting: bool = True
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """The provider lives, this is what it sees, and these printings are open in its journal (their reservations renew)."""
+
+    program_version: Text = ""
+    host: Text = ""
+    queues: tuple[QueueReport, ...] = ()
+    open_jobs: tuple[Uuid, ...] = ()
+    backlog: Count = 0
+    oldest_unsent_s: float = 0.0
+    disk_free_bytes: int = 0
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    name: Name
+    url: Text
+    state: MemberState
+
+
+class QueuePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider needs to go on alone."""
+
+    name: Name
+    disabled: bool
+    cost: CostRule
+    offline_policy: OfflinePolicy = "allow"
+
+
+class HeartbeatAnswer(Message, frozen=True, kw_only=True):
+    generation: int
+    members: tuple[Member, ...] = ()
+    queues: tuple[QueuePolicy, ...] = ()
+    heartbeat_s: float = 2.0
+
+
+# ---------------------------------------------------------------- views
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """How amounts are written: `decimals` is the scale, `currency` the word behind the number."""
+
+    currency: str
+    decimals: int
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    full_name: str = ""
+    email: str = ""
+    department: str = ""
+    card_number: str = ""
+    notes: str = ""
+    balance: int = 0
+    reserved: int = 0
+    available: int = 0
+    overdraft: int = 0
+    restricted: bool = False
+    disabled: bool = False
+    print_jobs: int = 0
+    print_impressions: int = 0
+
+
+class UserList(Message, frozen=True, kw_only=True):
+    """`total` counts all matches, `users` holds at most the asked number of them, sorted by name. `as_of` is when it was read."""
+
+    users: tuple[UserView, ...]
+    total: int
+    ledger: Ledger
+    as_of: Millis
+
+
+class TransferView(msgspec.Struct, frozen=True, kw_only=True):
+    """`kind`: pending, posted, voided or expired. `amount` is signed as the account's owner sees it."""
+
+    sequence: int
+    at: Millis
+    kind: Literal["pending", "posted", "voided", "expired"]
+    code: str
+    amount: int
+    balance: int
+    job_id: str = ""
+    actor: str = ""
+    comment: str = ""
+
+
+class TransferList(Message, frozen=True, kw_only=True):
+    transfers: tuple[TransferView, ...]
+    ledger: Ledger
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    job_id: str
+    state: JobState
+    user_name: str
+    provider: str
+    queue: str
+    title: str
+    impressions: int
+    sheets: int
+    color_impressions: int
+    copies: int
+    reserved: int
+    charged: int
+    code: str = ""
+    marks: tuple[str, ...] = ()
+    created_at: Millis = 0
+    updated_at: Millis = 0
+
+
+class JobList(Message, frozen=True, kw_only=True):
+    jobs: tuple[JobView, ...]
+    ledger: Ledger
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    queue_id: int
+    provider: str
+    name: str
+    tracked: bool
+    disabled: bool
+    cost: CostRule
+    offline_policy: OfflinePolicy
+    printer_state: PrinterState
+    printer_state_reasons: tuple[str, ...] = ()
+    accepting: bool = True
+    info: str = ""
+    location: str = ""
+    device_uri: str = ""
+    jobs: int = 0
+    impressions: int = 0
+    seen_at: Millis = 0
+
+
+class QueueList(Message, frozen=True, kw_only=True):
+    queues: tuple[QueueView, ...]
+    ledger: Ledger
+
+
+class SetQueue(Message, frozen=True, kw_only=True):
+    """Change a queue; None leaves a value as it is. `cost` gets the next version."""
+
+    cost_per_impression: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    disabled: bool | None = None
+    offline_policy: OfflinePolicy | None = None
+
+
+Health = Literal["ok", "warning", "error", "draining", "unknown"]
+
+
+class ServerView(msgspec.Struct, frozen=True, kw_only=True):
+    """`age_s` is how long ago its last heartbeat was, by the database's clock."""
+
+    name: str
+    url: str
+    state: MemberState
+    health: Health
+    detail: str
+    leader: bool
+    program_version: str
+    age_s: float
+
+
+class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """`role`: "single copy" for SQLite, "primary" or "standby" for PostgreSQL."""
+
+    name: str
+    engine: Literal["sqlite", "postgresql", "memory"]
+    role: str
+    health: Health
+    detail: str
+
+
+class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
+    provider_id: int
+    name: str
+    host: str
+    health: Health
+    detail: str
+    program_version: str
+    backlog: int
+    oldest_unsent_s: float
+    queue_count: int
+    age_s: float
+
+
+class Topology(Message, frozen=True, kw_only=True):
+    """The live picture as seen by one server. `verdict` is one sentence; `as_of` is by the database's clock."""
+
+    cluster: str
+    seen_by: str
+    as_of: Millis
+    generation: int
+    term: int
+    verdict: str
+    health: Health
+    servers: tuple[ServerView, ...]
+    databases: tuple[DatabaseView, ...]
+    providers: tuple[ProviderView, ...]
+    queues: tuple[QueueView, ...]
+    ledger: Ledger
+
+
+class MemberList(Message, frozen=True, kw_only=True):
+    generation: int
+    members: tuple[Member, ...]
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """One server-sent event's data. `kind`: "jobs" (jobs changed), "topology" (reload the topology), "reset" (reload everything)."""
+
+    kind: Literal["jobs", "topology", "reset"]
+    at: Millis
+    jobs: tuple[JobView, ...] = ()
+    detail: str = ""

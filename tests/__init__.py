@@ -1,0 +1,1 @@
+"""Tests; support is imported as tests.support."""
