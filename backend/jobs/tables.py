@@ -1,0 +1,40 @@
+"""Jobs: one row a printing, the only mutable record of it; what it cost stands in its transfers."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+
+from backend.db.metadata import BigInt, UuidText, metadata
+
+job = Table(
+    "job",
+    metadata,
+    Column("job_id", UuidText, primary_key=True),
+    Column("provider_id", BigInteger, nullable=False),
+    Column("queue_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("user_name", String(255), nullable=False),
+    Column("title", String(1024), nullable=False),
+    Column("host", String(1024), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("code", String(32), nullable=False),  # why denied, or ""
+    Column("marks", Integer, nullable=False),  # model.Mark bits
+    Column("attempt", Integer, nullable=False),  # of the last authorise or report taken
+    Column("revision", Integer, nullable=False),  # of the last report taken
+    Column("reserved_sequence", BigInt, nullable=False),  # the open reservation's transfer, 0 when none
+    Column("reserved", BigInt, nullable=False),
+    Column("charged", BigInt, nullable=False),  # net of the posted transfers
+    Column("counted_impressions", Integer, nullable=False),  # what the account's print_impressions hold for this job
+    Column("rule_version", Integer, nullable=False),
+    Column("impressions", Integer, nullable=False),
+    Column("sheets", Integer, nullable=False),
+    Column("color_impressions", Integer, nullable=False),
+    Column("copies", Integer, nullable=False),
+    Column("facts", String, nullable=False),  # JobFacts, JSON
+    Column("printing", String, nullable=False),  # Printing, JSON
+    Column("term", BigInt, nullable=False),
+    Column("created_at", BigInt, nullable=False),
+    Column("updated_at", BigInt, nullable=False),
+    Column("renewed_at", BigInt, nullable=False),
+    postgresql_with={"fillfactor": "70"},
+)
+
+Index(None, job.c.account_id, job.c.job_id)
