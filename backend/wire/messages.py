@@ -380,6 +380,8 @@ class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
+    """`server` is the member that took its last heartbeat, "" where that is not known."""
+
     provider_id: int
     name: str
     host: str
@@ -390,6 +392,7 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     oldest_unsent_s: float
     queue_count: int
     age_s: float
+    server: str = ""
 
 
 class Topology(Message, frozen=True, kw_only=True):
