@@ -1,0 +1,31 @@
+"""What a call to the servers may raise.
+
+ClientError
+├── ServerProblem   a server answered with a final problem (4xx): asking again changes nothing
+└── NoServer        no server gave an answer in time: a retry under the same command id makes sense
+"""
+
+from collections.abc import Mapping
+
+from backend.wire.errors import Problem
+
+
+class ClientError(Exception):
+    """Base of this package's errors."""
+
+
+class ServerProblem(ClientError):
+    """The server's refusal, as it said it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.title}: {problem.detail}" if problem.detail else problem.title)
+        self.problem = problem
+
+
+class NoServer(ClientError):
+    """`reasons` tells for each server that was asked why it did not answer, in the words to show."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        text = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+        super().__init__(text or "no server is known")
+        self.reasons = dict(reasons)
