@@ -4,7 +4,8 @@ Times are BIGINT milliseconds since 1970 UTC by the database's clock: the same v
 write by arrays. Amounts are BIGINT minor units.
 """
 
-from sqlalchemy import BigInteger, Integer, MetaData, Uuid
+from sqlalchemy import BigInteger, Integer, MetaData, String
+from sqlalchemy.dialects import postgresql
 
 metadata = MetaData(
     naming_convention={
@@ -19,4 +20,5 @@ metadata = MetaData(
 BigInt = BigInteger()
 # SQLite makes a rowid alias (an autoincrementing key) of INTEGER only.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
-UuidText = Uuid(as_uuid=False)
+# Text with dashes on SQLite, 16 bytes on PostgreSQL; text in Python on both.
+UuidText = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")

@@ -26,4 +26,10 @@ user = Table(
     Column("term", BigInt, nullable=False, server_default="0"),
 )
 
-Index("uq_users_card_number", user.c.card_number, unique=True, postgresql_where=user.c.card_number != "", sqlite_where=user.c.card_number != "")
+Index(
+    "uq_users_card_number",
+    user.c.card_number,
+    unique=True,
+    postgresql_where=user.c.card_number != "",
+    sqlite_where=user.c.card_number != "",
+)

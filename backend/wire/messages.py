@@ -26,7 +26,17 @@ Millis = Annotated[int, Meta(ge=0, le=2**53)]
 
 Role = Literal["admin", "helpdesk", "auditor", "metrics", "provider"]
 JobState = Literal[
-    "received", "analysed", "held", "released", "authorised", "printing", "completed", "canceled", "aborted", "denied", "in_doubt"
+    "received",
+    "analysed",
+    "held",
+    "released",
+    "authorised",
+    "printing",
+    "completed",
+    "canceled",
+    "aborted",
+    "denied",
+    "in_doubt",
 ]
 Outcome = Literal["completed", "canceled", "aborted"]
 Decision = Literal["authorised", "denied", "held", "superseded"]

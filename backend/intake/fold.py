@@ -1,0 +1,203 @@
+"""Fold a batch of commands over locked rows into answers and rows to write. Pure; the same for every store.
+
+The commands are folded in the order they came. One that was answered before (in another batch or earlier in this one) gets
+the first answer again; the same id with other content is a conflict and changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from backend.intake.model import Body, Command, Expire, Missing, Policy, Reads, Rows, Writes
+from backend.jobs import machine
+from backend.jobs.model import Job, view
+from backend.ledger import rules
+from backend.ledger.model import UNASSIGNED, Account, Book, Origin
+from backend.wire.errors import REFUSALS
+from backend.wire.messages import (
+    Adjust,
+    Authorise,
+    ConfigureAccount,
+    Event,
+    JobView,
+    Message,
+    MoneyAnswer,
+    Report,
+    SetBalance,
+)
+from backend.wire.pricing import MAX_AMOUNT, money_text
+
+CONFLICT = None  # the result of a command whose id was used with other content
+Result = str | None
+
+_encode = msgspec.json.Encoder().encode
+
+
+def reads(commands: Iterable[Command]) -> Reads:
+    """What the batch must claim, lock and look at."""
+    claims: dict[str, str] = {}
+    jobs: set[str] = set()
+    users: set[str] = set()
+    queues: set[tuple[int, str]] = set()
+    for command in commands:
+        claims.setdefault(command.command_id, command.fingerprint)
+        body = command.body
+        if isinstance(body, Authorise | Report):
+            jobs.add(body.job_id)
+            users.add(body.user_name)
+            queues.add((command.provider_id, body.queue))
+        elif isinstance(body, Expire):
+            jobs.add(body.job_id)
+        else:
+            users.add(body.user_name)
+    return Reads(sorted(claims.items()), sorted(jobs), sorted(users), sorted(queues), [])
+
+
+def missing(commands: Iterable[Command], rows: Rows, create_users: bool) -> Missing:
+    """Which users and queues the jobs of the batch need and nobody has made yet."""
+    users: set[str] = set()
+    queues: set[tuple[int, str]] = set()
+    for command in commands:
+        body = command.body
+        if isinstance(body, Authorise | Report) and command.command_id not in rows.answers:
+            key = (command.provider_id, body.queue)
+            if key not in rows.queues:
+                queues.add(key)
+            if create_users and body.user_name not in rows.users and body.job_id not in rows.jobs:
+                users.add(body.user_name)
+    return Missing(tuple(sorted(users)), tuple(sorted(queues)))
+
+
+def needs_unassigned(commands: Iterable[Command], rows: Rows) -> bool:
+    """Whether a job of the batch fits no account, so that the account `unassigned` must be locked too."""
+    return UNASSIGNED not in rows.accounts and any(
+        isinstance(command.body, Authorise | Report)
+        and command.body.user_name not in rows.users
+        and command.body.job_id not in rows.jobs
+        for command in commands
+    )
+
+
+def fold(commands: Sequence[Command], rows: Rows, policy: Policy) -> tuple[list[Result], Writes]:
+    """The answers, one for each command in order (JSON, or CONFLICT), and what to write."""
+    batch = _Batch(rows, policy)
+    results = [batch.take(command) for command in commands]
+    return results, batch.writes()
+
+
+class _Batch:
+    """The fold's working state: the locked rows as the batch has changed them so far."""
+
+    def __init__(self, rows: Rows, policy: Policy) -> None:
+        self._rows = rows
+        self._policy = policy
+        self._book = Book(rows.accounts)
+        self._jobs = dict(rows.jobs)
+        self._answered = dict(rows.answers)
+        self._answers: list[tuple[str, str]] = []
+        self._changed: dict[str, JobView] = {}
+
+    def take(self, command: Command) -> Result:
+        before = self._answered.get(command.command_id)
+        if before is not None:
+            return before[1] if before[0] == command.fingerprint else CONFLICT
+        answer = _encode(self._decide(command)).decode()
+        self._answered[command.command_id] = (command.fingerprint, answer)
+        self._answers.append((command.command_id, answer))
+        return answer
+
+    def writes(self) -> Writes:
+        jobs = [self._jobs[job_id] for job_id in sorted(self._changed)]
+        event = ""
+        if self._changed:
+            event = _encode(Event(kind="jobs", at=self._rows.now, jobs=tuple(self._changed.values()))).decode()
+        return Writes(
+            now=self._rows.now,
+            answers=self._answers,
+            transfers=self._book.transfers,
+            accounts=[self._book.accounts[account_id] for account_id in sorted(self._book.changed)],
+            new_jobs=[job for job in jobs if job.job_id not in self._rows.jobs],
+            changed_jobs=[job for job in jobs if job.job_id in self._rows.jobs],
+            stripes=self._book.stripes,
+            event=event,
+        )
+
+    def _decide(self, command: Command) -> Message:
+        body: Body = command.body
+        if isinstance(body, Authorise | Report):
+            return self._job(command, body)
+        if isinstance(body, Expire):
+            return self._expire(command, body)
+        user = self._rows.users.get(body.user_name)
+        if user is None:
+            return _refused("user-unknown")
+        account = self._book.accounts[user.account_id]
+        if isinstance(body, ConfigureAccount):
+            return self._configure(account, body)
+        origin = Origin(command.command_id, command.actor, self._rows.now, comment=body.comment)
+        return self._move(account, body, origin)
+
+    def _job(self, command: Command, body: Authorise | Report) -> Message:
+        job = self._jobs.get(body.job_id)
+        queue = self._rows.queues[command.provider_id, body.queue]
+        user = self._rows.users.get(body.user_name)
+        origin = Origin(command.command_id, command.actor, self._rows.now, body.job_id)
+        changed: Job | None
+        answer: Message
+        if isinstance(body, Authorise):
+            changed, answer = machine.authorise(self._book, job, body, queue, user, origin, self._policy.ledger)
+        else:
+            changed, answer = machine.report(self._book, job, body, queue, user, origin)
+        if changed is not None:
+            self._jobs[body.job_id] = changed
+            self._changed[body.job_id] = view(changed, queue.provider_name, queue.name)
+        return answer
+
+    def _expire(self, command: Command, body: Expire) -> Message:
+        job = self._jobs.get(body.job_id)
+        if job is None:
+            return _refused("job-unknown")
+        origin = Origin(command.command_id, command.actor, self._rows.now, body.job_id, term=body.term)
+        changed = machine.expire(self._book, job, origin)
+        if changed is None:
+            return _refused("superseded")
+        self._changed[body.job_id] = view(changed, body.provider, body.queue)
+        return _done(self._book.accounts[changed.account_id], 0)
+
+    def _move(self, account: Account, body: Adjust | SetBalance, origin: Origin) -> Message:
+        amount = body.amount if isinstance(body, Adjust) else body.balance - account.balance
+        if abs(account.balance + amount) > MAX_AMOUNT:
+            return _refused("amount-invalid", account)
+        if (
+            isinstance(body, Adjust)
+            and body.only_if_available
+            and account.available + amount < body.leave - account.overdraft
+        ):
+            return _refused("account-limit-reached", account, self._limit_message(account))
+        if amount:
+            code = "adjustment" if isinstance(body, Adjust) else "set-balance"
+            rules.adjust(self._book, account, amount, code, origin)
+        return _done(account, amount)
+
+    def _configure(self, account: Account, body: ConfigureAccount) -> Message:
+        for name in ("restricted", "overdraft", "print_jobs", "print_impressions"):
+            value = body.__getattribute__(name)
+            if value is not None:
+                setattr(account, name, value)
+        self._book.changed.add(account.account_id)
+        return _done(account, 0)
+
+    def _limit_message(self, account: Account) -> str:
+        ledger = self._policy.ledger
+        return f"Only {money_text(account.available, ledger.decimals, ledger.currency)} is available."
+
+
+def _done(account: Account, amount: int) -> MoneyAnswer:
+    return MoneyAnswer(amount=amount, balance=account.balance, available=account.available)
+
+
+def _refused(code: str, account: Account | None = None, message: str = "") -> MoneyAnswer:
+    text = message or f"{REFUSALS[code]}."
+    if account is None:
+        return MoneyAnswer(code=code, message=text)
+    return MoneyAnswer(code=code, message=text, balance=account.balance, available=account.available)

@@ -1,0 +1,176 @@
+"""The store on SQLite: one writer, one thread, BEGIN IMMEDIATE, WAL, synchronous FULL.
+
+The same rows and the same fold as on PostgreSQL. SQLite calls block, so the session's one thread makes them; a batch costs
+one fsync, as there.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from backend.intake.errors import BatchRejected, ConnectionFault
+from backend.intake.model import Reads, Rows, Writes
+from backend.jobs.model import Job, QueueRow, UserRow
+from backend.ledger.model import Account, Transfer
+
+BUSY_TIMEOUT_S = 3.0
+NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+JOB_COLUMNS = Job.__struct_fields__
+ACCOUNT_COLUMNS = Account.__struct_fields__
+TRANSFER_COLUMNS = Transfer.__struct_fields__
+
+Result = TypeVar("Result")
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _update(table: str, key: str, columns: Sequence[str]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{name} = ?{n + 2}' for n, name in enumerate(columns))} WHERE {key} = ?1"
+
+
+INSERT_TRANSFER = _insert("transfer", TRANSFER_COLUMNS)
+INSERT_JOB = _insert("job", JOB_COLUMNS)
+UPDATE_JOB = _update("job", "job_id", JOB_COLUMNS[1:])
+UPDATE_ACCOUNT = _update("account", "account_id", ACCOUNT_COLUMNS[1:])
+ADD_STRIPE = """INSERT INTO account_stripe (account_id, stripe, credits_posted, debits_posted) VALUES (?, ?, ?, ?)
+    ON CONFLICT (account_id, stripe) DO UPDATE SET
+      credits_posted = credits_posted + excluded.credits_posted, debits_posted = debits_posted + excluded.debits_posted"""
+LOCK_ACCOUNTS = f"""SELECT {", ".join(ACCOUNT_COLUMNS)} FROM account WHERE account_id IN (
+    SELECT account_id FROM users WHERE name IN (SELECT value FROM json_each(?))
+    UNION SELECT account_id FROM job WHERE job_id IN (SELECT value FROM json_each(?))
+    UNION SELECT value FROM json_each(?)) ORDER BY account_id"""
+READ_QUEUES = """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost
+    FROM json_each(?) k JOIN queue q ON q.provider_id = k.value ->> 0 AND q.name = k.value ->> 1
+    JOIN provider p ON p.provider_id = q.provider_id"""
+
+
+class SqliteStore:
+    """`path` is a migrated database file; the caller holds the lock that keeps a second server away."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @property
+    def lanes(self) -> int:
+        return 1
+
+    def session(self, stripe: int) -> "SqliteSession":
+        return SqliteSession(self._path, stripe)
+
+
+class SqliteSession:
+    """The one writer. Every call runs in the session's own thread."""
+
+    def __init__(self, path: str, stripe: int) -> None:
+        self._path = path
+        self._stripe = stripe
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-intake")
+        self._connection: sqlite3.Connection | None = None
+
+    async def begin(self, reads: Reads) -> Rows:
+        return await self._call(lambda: self._begin(reads), commit_sent=False)
+
+    async def commit(self, writes: Writes) -> None:
+        await self._call(lambda: self._commit(writes), commit_sent=True)
+
+    async def abort(self) -> None:
+        await self._call(self._rollback, commit_sent=False)
+
+    async def close(self) -> None:
+        await self._call(self._close, commit_sent=False)
+        self._thread.shutdown(wait=False)
+
+    async def _call(self, work: Callable[[], Result], *, commit_sent: bool) -> Result:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.IntegrityError as error:
+            await self.abort()
+            raise BatchRejected(str(error)) from error
+        except (sqlite3.Error, OSError) as error:  # locked, disk full, I/O error: try again, the id tells what happened
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            raise ConnectionFault(f"SQLite: {error}", commit_sent=commit_sent) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            uri = f"file:{self._path}?mode=rw"
+            self._connection = sqlite3.connect(uri, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True)
+            self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+        return self._connection
+
+    def _begin(self, reads: Reads) -> Rows:
+        connection = self._open()
+        self._rollback()
+        connection.execute("BEGIN IMMEDIATE")
+        now = int(connection.execute(f"SELECT {NOW}").fetchone()[0])
+        ids = json.dumps([claim[0] for claim in reads.claims])
+        answered = connection.execute(
+            "SELECT command_id, fingerprint, answer FROM command WHERE command_id IN (SELECT value FROM json_each(?))",
+            [ids],
+        ).fetchall()
+        taken = {row[0] for row in answered}
+        connection.executemany(
+            "INSERT INTO command (command_id, fingerprint, at) VALUES (?, ?, ?)",
+            [(key, bytes.fromhex(fingerprint), now) for key, fingerprint in reads.claims if key not in taken],
+        )
+        return self._read(connection, reads, now, {row[0]: (row[1].hex(), row[2].decode()) for row in answered})
+
+    def _read(
+        self, connection: sqlite3.Connection, reads: Reads, now: int, answers: dict[str, tuple[str, str]]
+    ) -> Rows:
+        job_ids, names = json.dumps(reads.job_ids), json.dumps(reads.user_names)
+        jobs = connection.execute(
+            f"SELECT {', '.join(JOB_COLUMNS)} FROM job WHERE job_id IN (SELECT value FROM json_each(?))", [job_ids]
+        )
+        users = connection.execute(
+            "SELECT name, account_id, disabled, disabled_until FROM users WHERE name IN (SELECT value FROM json_each(?))",
+            [names],
+        )
+        queues = connection.execute(READ_QUEUES, [json.dumps(reads.queues)])
+        accounts = connection.execute(LOCK_ACCOUNTS, [names, job_ids, json.dumps(reads.account_ids)])
+        return Rows(
+            now=now,
+            answers=answers,
+            jobs={row[0]: Job(*row) for row in jobs},
+            users={row[0]: UserRow(row[0], row[1], bool(row[2]), row[3]) for row in users},
+            queues={(row[1], row[2]): QueueRow(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6]) for row in queues},
+            accounts={row[0]: Account(row[0], row[1], row[2], bool(row[3]), *row[4:14]) for row in accounts},
+        )
+
+    def _commit(self, writes: Writes) -> None:
+        connection = self._connection
+        assert connection is not None and connection.in_transaction
+        connection.executemany(INSERT_TRANSFER, _tuples(writes.transfers, TRANSFER_COLUMNS))
+        connection.executemany(UPDATE_ACCOUNT, _tuples(writes.accounts, ACCOUNT_COLUMNS))
+        connection.executemany(INSERT_JOB, _tuples(writes.new_jobs, JOB_COLUMNS))
+        connection.executemany(UPDATE_JOB, _tuples(writes.changed_jobs, JOB_COLUMNS))
+        connection.executemany(
+            ADD_STRIPE, [(key, self._stripe, moved.credits, moved.debits) for key, moved in writes.stripes.items()]
+        )
+        if writes.event:
+            connection.execute(f"INSERT INTO event (at, kind, data, term) VALUES ({NOW}, 'jobs', ?, 0)", [writes.event])
+        connection.executemany(
+            "UPDATE command SET answer = ?2 WHERE command_id = ?1",
+            [(command_id, answer.encode()) for command_id, answer in writes.answers],
+        )
+        connection.execute("COMMIT")
+
+    def _rollback(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()  # rolls an open transaction back
+            self._connection = None
+
+
+def _tuples(rows: Iterable[object], names: Sequence[str]) -> list[tuple[object, ...]]:
+    return [tuple([getattr(row, name) for name in names]) for row in rows]

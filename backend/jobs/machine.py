@@ -1,0 +1,242 @@
+"""The life of a job on the server's side: pure decisions over locked rows.
+
+Terms fence decisions, never facts: an `authorise` older than what is known does nothing, a `report` is always taken, is
+absolute, and leaves the job's net charge at the price of one printing, whatever came before it and in whatever order.
+"""
+
+import functools
+
+import msgspec
+
+from backend.jobs.model import Job, Mark, QueueRow, UserRow, mark_names
+from backend.ledger import rules
+from backend.ledger.model import UNASSIGNED, Account, Book, Kind, Origin
+from backend.wire.errors import REFUSALS
+from backend.wire.messages import Authorise, AuthoriseAnswer, JobIdentity, Ledger, Report, ReportAnswer
+from backend.wire.pricing import CostRule, Printed, money_text, price
+
+_encode = msgspec.json.encode
+
+
+@functools.lru_cache(maxsize=4096)
+def decode_rule(text: str) -> CostRule:
+    """A stored cost rule; a few rules serve thousands of jobs, so decoding is remembered."""
+    return msgspec.json.decode(text, type=CostRule)
+
+
+def authorise(
+    book: Book,
+    job: Job | None,
+    body: Authorise,
+    queue: QueueRow,
+    user: UserRow | None,
+    origin: Origin,
+    ledger: Ledger,
+) -> tuple[Job | None, AuthoriseAnswer]:
+    """Decide whether the job may print and reserve its price. The answer's job is None when nothing changed."""
+    if job is not None and body.attempt <= job.attempt:
+        return None, AuthoriseAnswer(job_id=body.job_id, decision="superseded", code="superseded")
+    account = book.accounts[job.account_id if job else user.account_id if user else UNASSIGNED]
+    job = _taken(job, body, queue, account, origin)
+    _void(book, account, job, origin)
+    rule = decode_rule(queue.cost)
+    printed = Printed(
+        impressions=body.facts.impressions, sheets=body.facts.sheets, color_impressions=body.facts.color_impressions
+    )
+    cost = price(rule, printed)
+    job.rule = queue.cost
+    due = max(0, cost - job.charged)
+    refusal = _refusal(queue, user, account, due, origin.at)
+    if refusal:
+        job.state, job.code = "denied", refusal
+    else:
+        job.state, job.code = "authorised", ""
+        if due:
+            job.reserved_sequence = rules.reserve(book, account, due, "print", origin)
+            job.reserved = due
+    answer = AuthoriseAnswer(
+        job_id=job.job_id,
+        decision="denied" if refusal else "authorised",
+        code=refusal,
+        message=_message(refusal, account, cost, ledger) if refusal else "",
+        cost=cost,
+        rule_version=rule.version,
+        balance=account.balance,
+        available=account.available,
+    )
+    return job, answer
+
+
+def report(
+    book: Book, job: Job | None, body: Report, queue: QueueRow, user: UserRow | None, origin: Origin
+) -> tuple[Job | None, ReportAnswer]:
+    """Take what was printed. Makes the net charge the price of it; ends the reservation it belongs to."""
+    if job is not None and body.revision <= job.revision:
+        return None, _report_answer(job, book.accounts[job.account_id])
+    account = book.accounts[job.account_id if job else user.account_id if user else UNASSIGNED]
+    newer_attempt_open = job is not None and body.attempt < job.attempt
+    was_expired = job is not None and job.state == "in_doubt"
+    job = _taken(job, body, queue, account, origin)
+    job.revision = body.revision
+    job.rule = job.rule or queue.cost
+    due = price(decode_rule(job.rule), body.printed) - job.charged
+    job.charged += due
+    _mark(job, body, account)
+    if job.reserved_sequence and not newer_attempt_open:
+        due = _settle(book, account, job, due, origin)
+        code = "print-excess"
+    else:
+        code = "print-late" if was_expired or newer_attempt_open else "print-offline"
+    _post_rest(book, account, job, due, code, origin)
+    _count(book, account, job, body.printed)
+    if not newer_attempt_open:
+        job.state, job.code = body.outcome, ""
+    return job, _report_answer(job, account)
+
+
+def expire(book: Book, job: Job, origin: Origin) -> Job | None:
+    """End the reservation of a job whose provider has been silent for the grace period. None when there is none open."""
+    if not job.reserved_sequence:
+        return None
+    account = book.accounts[job.account_id]
+    rules.end_unposted(book, account, job.reserved_sequence, job.reserved, Kind.EXPIRED, origin)
+    job.reserved_sequence = job.reserved = 0
+    job.state = "in_doubt"
+    job.updated_at = origin.at
+    job.term = origin.term
+    return job
+
+
+def is_open(disabled: bool, disabled_until: int, now: int) -> bool:
+    """Whether a switch that may be off for a time lets jobs pass now (`disabled_until` 0: off for ever)."""
+    return not disabled or 0 < disabled_until <= now
+
+
+def _refusal(queue: QueueRow, user: UserRow | None, account: Account, due: int, now: int) -> str:
+    if user is None:
+        return "user-unknown"
+    if not is_open(user.disabled, user.disabled_until, now):
+        return "user-disabled"
+    if not is_open(queue.disabled, queue.disabled_until, now):
+        return "printer-disabled"
+    return "" if not due or rules.covers(account, due) else "account-limit-reached"
+
+
+def _message(refusal: str, account: Account, cost: int, ledger: Ledger) -> str:
+    """Why not, in words for the person who prints."""
+    if refusal == "account-limit-reached":
+        price_text = money_text(cost, ledger.decimals, ledger.currency)
+        available = money_text(account.available + account.overdraft, ledger.decimals, ledger.currency)
+        return f"This job costs {price_text}, you have {available} left to print with."
+    return f"{REFUSALS[refusal]}."
+
+
+def _taken(job: Job | None, body: JobIdentity, queue: QueueRow, account: Account, origin: Origin) -> Job:
+    """The job with what this command says of it; the newest attempt's facts count."""
+    if job is None:
+        job = _new_job(body, queue, account, origin)
+    if body.attempt >= job.attempt:
+        facts = body.facts
+        job.attempt = body.attempt
+        job.impressions = facts.impressions
+        job.sheets = facts.sheets
+        job.color_impressions = facts.color_impressions
+        job.copies = facts.copies
+        job.facts = _encode(facts).decode()
+        if facts.estimated:
+            job.marks |= Mark.ESTIMATED
+    job.updated_at = job.renewed_at = origin.at
+    return job
+
+
+def _new_job(body: JobIdentity, queue: QueueRow, account: Account, origin: Origin) -> Job:
+    return Job(
+        job_id=body.job_id,
+        provider_id=queue.provider_id,
+        queue_id=queue.queue_id,
+        account_id=account.account_id,
+        user_name=body.user_name,
+        title=body.title,
+        host=body.host,
+        state="analysed",
+        code="",
+        marks=Mark.UNASSIGNED if account.account_id == UNASSIGNED else 0,
+        attempt=0,
+        revision=0,
+        reserved_sequence=0,
+        reserved=0,
+        charged=0,
+        counted_impressions=0,
+        rule="",
+        impressions=0,
+        sheets=0,
+        color_impressions=0,
+        copies=0,
+        facts="",
+        printing=_encode(body.printing).decode(),
+        term=0,
+        created_at=origin.at,
+        updated_at=origin.at,
+        renewed_at=origin.at,
+    )
+
+
+def _void(book: Book, account: Account, job: Job, origin: Origin) -> None:
+    if job.reserved_sequence:
+        rules.end_unposted(book, account, job.reserved_sequence, job.reserved, Kind.VOIDED, origin)
+        job.reserved_sequence = job.reserved = 0
+
+
+def _settle(book: Book, account: Account, job: Job, due: int, origin: Origin) -> int:
+    pending, reserved = job.reserved_sequence, job.reserved
+    job.reserved_sequence = job.reserved = 0
+    if due <= 0:
+        rules.end_unposted(book, account, pending, reserved, Kind.VOIDED, origin)
+        return due
+    return rules.settle(book, account, pending, reserved, due, origin)
+
+
+def _post_rest(book: Book, account: Account, job: Job, due: int, code: str, origin: Origin) -> None:
+    if due < 0:
+        rules.give_back(book, account, -due, "print-correction", origin)
+    elif due > 0:
+        rules.charge(book, account, due, code, origin)
+        if code == "print-excess":
+            account.excess_total += due
+            job.marks |= Mark.EXCESS
+        elif code == "print-late":
+            account.late_total += due
+            job.marks |= Mark.LATE
+        else:
+            account.offline_total += due
+            job.marks |= Mark.OFFLINE
+
+
+def _mark(job: Job, body: Report, account: Account) -> None:
+    for is_so, mark in (
+        (body.estimated, Mark.ESTIMATED),
+        (body.offline, Mark.OFFLINE),
+        (body.possible_duplicate, Mark.POSSIBLE_DUPLICATE),
+        (account.account_id == UNASSIGNED, Mark.UNASSIGNED),
+    ):
+        if is_so:
+            job.marks |= mark
+
+
+def _count(book: Book, account: Account, job: Job, printed: Printed) -> None:
+    """Keep the account's statistics equal to what its jobs printed."""
+    if printed.impressions != job.counted_impressions:
+        account.print_jobs += bool(printed.impressions) - bool(job.counted_impressions)
+        account.print_impressions += printed.impressions - job.counted_impressions
+        job.counted_impressions = printed.impressions
+        book.changed.add(account.account_id)
+
+
+def _report_answer(job: Job, account: Account) -> ReportAnswer:
+    return ReportAnswer(
+        job_id=job.job_id,
+        state=job.state,  # type: ignore[arg-type]  # the machine writes JobState's words only
+        charged=job.charged,
+        balance=account.balance,
+        marks=mark_names(job.marks) if job.marks else (),
+    )

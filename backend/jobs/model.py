@@ -1,0 +1,98 @@
+"""A job as plain values: the row that is kept of a printing, and what the machine must know of its user and queue."""
+
+import enum
+
+import msgspec
+
+from backend.wire.messages import JobView
+
+
+class Mark(enum.IntFlag):
+    """What is special about a job's charge; shown to the help desk and summed per account where it passes the limit."""
+
+    ESTIMATED = 1  # counted by a rule, not from the document or by the printer
+    OFFLINE = 2  # decided by the print server's policy while no server answered
+    LATE = 4  # reported after its reservation had expired
+    EXCESS = 8  # more was printed than was reserved
+    POSSIBLE_DUPLICATE = 16  # a crash left it unknown whether an earlier run had printed
+    UNASSIGNED = 32  # its user has no account
+
+
+class Job(msgspec.Struct, gc=False):
+    """The job row, in the columns' order. `reserved_sequence` 0: no open reservation."""
+
+    job_id: str
+    provider_id: int
+    queue_id: int
+    account_id: int
+    user_name: str
+    title: str
+    host: str
+    state: str
+    code: str
+    marks: int
+    attempt: int
+    revision: int
+    reserved_sequence: int
+    reserved: int
+    charged: int
+    counted_impressions: int
+    rule: str
+    impressions: int
+    sheets: int
+    color_impressions: int
+    copies: int
+    facts: str
+    printing: str
+    term: int
+    created_at: int
+    updated_at: int
+    renewed_at: int
+
+
+class QueueRow(msgspec.Struct, gc=False, frozen=True):
+    """What pricing and deciding need of a queue. `cost` is the CostRule's JSON."""
+
+    queue_id: int
+    provider_id: int
+    name: str
+    provider_name: str
+    disabled: bool
+    disabled_until: int
+    cost: str
+
+
+class UserRow(msgspec.Struct, gc=False, frozen=True):
+    """What deciding needs of a user beside the account."""
+
+    name: str
+    account_id: int
+    disabled: bool
+    disabled_until: int
+
+
+def mark_names(marks: int) -> tuple[str, ...]:
+    """The marks' names as they cross the wire, in bit order."""
+    return tuple(mark.name.lower() for mark in Mark if marks & mark and mark.name)
+
+
+def view(job: Job, provider: str, queue: str) -> JobView:
+    """The job as API and events show it."""
+    return JobView(
+        job_id=job.job_id,
+        state=job.state,  # type: ignore[arg-type]  # the machine writes JobState's words only
+        user_name=job.user_name,
+        provider=provider,
+        queue=queue,
+        title=job.title,
+        impressions=job.impressions,
+        sheets=job.sheets,
+        color_impressions=job.color_impressions,
+        copies=job.copies,
+        reserved=job.reserved,
+        charged=job.charged,
+        code=job.code,
+        marks=mark_names(job.marks) if job.marks else (),
+        created_at=job.created_at,
+        updated_at=job.updated_at,
+    )
