@@ -1,0 +1,248 @@
+"""Starting and stopping real programs, exactly those that were started here and nothing else.
+
+Every program gets a session of its own, so whatever it left behind (a CUPS backend whose cupsd was killed, say) can be
+found and ended by its process id. A program ends with the thread that started it, however that one ends. Whatever waits
+has a deadline and says, when it passes, what it waited for and what the program had written last.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self, TypeVar
+
+T = TypeVar("T")
+
+TAIL_LINES = 40
+
+
+class Failed(RuntimeError):
+    """A neighbour did not do what was expected in time; the message holds the end of its log."""
+
+
+def wait_until(probe: Callable[[], T | None], timeout_s: float, what: str, interval_s: float = 0.05) -> T:
+    """What `probe` answers as soon as that is true. Raises Failed after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() >= deadline:
+            raise Failed(f"waited {timeout_s:g} s in vain for {what}")
+        time.sleep(interval_s)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listening(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def as_user(user: str) -> list[str]:
+    """The words that run what follows them as `user`; none where we are not root and could not anyway."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+
+
+def run(
+    argv: Sequence[str | Path], *, timeout_s: float = 30, env: Mapping[str, str] | None = None, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a short program to its end. Raises Failed with what it said when it ends late or (with `check`) badly."""
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=timeout_s, env=env, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{' '.join(words)} did not end within {timeout_s:g} s") from error
+    if check and done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()
+        raise Failed(f"{' '.join(words)} ended with {done.returncode}: {said}")
+    return done
+
+
+def session_members(session: int) -> list[int]:
+    """The processes that live in a session: what a program we started has started in its turn, orphans too."""
+    members = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path("/proc", entry, "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # ended while we were looking
+            state, _parent, _group, of_session = stat.rpartition(")")[2].split()[:4]
+            if int(of_session) == session and state != "Z":
+                members.append(int(entry))
+    return members
+
+
+class Process:
+    """One program in the background, its output in a log file. Can be started again after it ended."""
+
+    live: ClassVar["list[Process]"] = []
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+    ) -> None:
+        self.name = name
+        self.argv = [str(word) for word in argv]
+        self.log = log
+        self.env = dict(env) if env is not None else None
+        self.cwd = cwd
+        self.user = user
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._sessions: list[int] = []
+        self._log_start = 0
+
+    @property
+    def pid(self) -> int:
+        if self._popen is None:
+            raise Failed(f"{self.name} was not started")
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal's number when a signal ended it."""
+        return self._popen.poll() if self._popen is not None else None
+
+    def start(self) -> Self:
+        if self.running:
+            raise Failed(f"{self.name} runs already")
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        prefix = as_user(self.user) if self.user else []
+        guarded = [*(prefix or ["setpriv"]), "--pdeathsig", "TERM", "--", *self.argv]
+        with self.log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                guarded,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.env,
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+        self._sessions.append(self._popen.pid)
+        if self not in Process.live:
+            Process.live.append(self)
+        return self
+
+    def written(self) -> str:
+        """What it wrote since it was last started."""
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def tail(self) -> str:
+        return "\n".join(self.written().splitlines()[-TAIL_LINES:])
+
+    def wait_for(self, probe: Callable[[], T | None], timeout_s: float, what: str) -> T:
+        """Like wait_until, but gives up at once, with the log's end, when the program has ended."""
+
+        def probe_or_ended() -> T | None:
+            answer = probe()
+            if not answer and not self.running:
+                raise Failed(f"{self.name} ended with {self.exit_code} before {what}:\n{self.tail()}")
+            return answer
+
+        try:
+            return wait_until(probe_or_ended, timeout_s, f"{what} ({self.name})")
+        except Failed as error:
+            if self.running:
+                raise Failed(f"{error}; the last it wrote:\n{self.tail()}") from None
+            raise
+
+    def wait_for_line(self, pattern: str, timeout_s: float = 20) -> re.Match[str]:
+        return self.wait_for(lambda: re.search(pattern, self.written(), re.MULTILINE), timeout_s, f"a line {pattern!r}")
+
+    def wait_for_port(self, port: int, timeout_s: float = 20) -> None:
+        self.wait_for(lambda: listening(port), timeout_s, f"it listened on port {port}")
+
+    def wait_for_end(self, timeout_s: float = 20) -> int:
+        """Its exit code."""
+        if self._popen is None:
+            raise Failed(f"{self.name} was not started")
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} did not end within {timeout_s:g} s; the last it wrote:\n{self.tail()}") from None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to exactly this process, if it still runs."""
+        if self._popen is not None:
+            self._popen.send_signal(number)
+
+    def kill9(self) -> None:
+        """SIGKILL this one process and wait until it is gone; its children live on as orphans."""
+        self.signal(signal.SIGKILL)
+        if self._popen is not None:
+            self._popen.wait(10)
+
+    def stop(self, timeout_s: float = 10) -> int | None:
+        """End it in good order (SIGTERM), else by force, then whatever it left behind. Its exit code."""
+        if self.running:
+            self.signal(signal.SIGCONT)  # a stopped process could not hear the SIGTERM
+            self.signal(signal.SIGTERM)
+            try:
+                self.wait_for_end(timeout_s)
+            except Failed:
+                self.kill9()
+        self.end_leftovers()
+        if self in Process.live:
+            Process.live.remove(self)
+        return self.exit_code
+
+    def leftovers(self) -> list[int]:
+        """Process ids of what it and its former lives started and left running."""
+        own = {self._popen.pid} if self.running and self._popen is not None else set()
+        return [pid for session in self._sessions for pid in session_members(session) if pid not in own]
+
+    def end_leftovers(self, timeout_s: float = 5) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.leftovers():
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    continue
+            try:
+                wait_until(lambda: not self.leftovers(), timeout_s, f"the children of {self.name} to end", 0.02)
+            except Failed:
+                continue
+            break
+        self._sessions = self._sessions[-1:] if self.running else []
+
+    def __enter__(self) -> Self:
+        return self if self.running else self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
