@@ -1,7 +1,7 @@
 """A cupsd of our own: own folders, port and socket, so the system's is never touched and any number run side by side.
 
-It is set up as a print server that must not lose jobs: DirtyCleanInterval 0 and SyncOnClose, without which a killed cupsd
-forgets jobs and even queues. Anybody local may print; queues are changed by root (over the socket, by its peer
+It is set up as a print server that must not lose jobs: DirtyCleanInterval 0 and SyncOnClose, without which a killed
+cupsd forgets jobs and even queues. Anybody local may print; queues are changed by root (over the socket, by its peer
 credentials) or, where we are not root, by us. ServerBin is a real folder of links, so a backend can be added to it.
 """
 
@@ -74,7 +74,12 @@ class PrivateCupsd:
         if len(str(self.socket)) > SOCKET_PATH_LIMIT:
             raise Failed(f"{self.socket} is too long for a socket's path; use a folder nearer to /")
         self._lay_out()
-        arguments = ["-c", self.server_root / "cupsd.conf", "-s", self.server_root / "cups-files.conf"]
+        arguments: list[str | Path] = [
+            "-c",
+            self.server_root / "cupsd.conf",
+            "-s",
+            self.server_root / "cups-files.conf",
+        ]
         self.process = Process("cupsd", ["/usr/sbin/cupsd", "-f", *arguments], log=folder / "log" / "output")
 
     @property

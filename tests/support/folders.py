@@ -1,7 +1,7 @@
 """Folders for neighbours: cupsd's user must be able to walk into them, and a socket's path in them must stay short.
 
-Measured limits: a unix socket's path of 107 bytes binds, one of 108 does not; cupsd's user cannot enter a home directory
-of mode 0700. So scratch folders lie under /var/tmp, as pytest's own may be too deep and too private.
+Measured limits: a unix socket's path of 107 bytes binds, one of 108 does not; cupsd's user cannot enter a home
+directory of mode 0700. So scratch folders lie under /var/tmp, as pytest's own may be too deep and too private.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Asks CUPS and printers questions by ipptool, a program that is not ours, so that tests do not check us by ourselves."""
+"""Asks CUPS and printers by ipptool, a program that is not ours, so that tests do not check us by ourselves."""
 
 import plistlib
 import tempfile
@@ -18,7 +18,7 @@ ATTR uri printer-uri $uri
 def ask(
     uri: str, operation: str, attributes: Sequence[str], env: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """The attribute groups of the answer, one dict each. Raises Failed where there is no answer; an IPP error gives []."""
+    """The attribute groups of the answer, one dict each. Raises Failed where there is no answer."""
     body = "\n".join(f"ATTR {attribute}" for attribute in attributes)
     request = f'{{\nNAME "{operation}"\nOPERATION {operation}\nGROUP operation-attributes-tag\n{HEAD}{body}\n}}\n'
     with tempfile.NamedTemporaryFile("w", suffix=".test") as file:

@@ -1,7 +1,7 @@
 """A real IPP printer, CUPS's ippeveprinter, that keeps what it printed: the outside witness of every count.
 
 ippeveprinter insists on a D-Bus to talk to Avahi over, so it gets a private one, on which no Avahi is. It takes one job
-at a time. What came out stands in `printed.jsonl`, written by printer_command.py, and every document stays in the spool.
+at a time. What came out stands in `printed.jsonl`, written by printer_command.py; every document stays in the spool.
 """
 
 import json
@@ -101,7 +101,7 @@ class IppPrinter:
         self.bus.stop()
 
     def behave(self, *, impression_s: float = 0.0, counts: bool = True) -> None:
-        """From the next document on: how long an impression takes, and whether the printer tells how many it printed."""
+        """From the next document on: how long an impression takes, and whether the printer tells its count."""
         draft = self.folder / "behaviour.new"
         draft.write_text(json.dumps({"impression_s": impression_s, "counts": counts}))
         draft.rename(self.folder / "behaviour.json")

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -IS
 """What the virtual printer does with a document: "prints" it and writes down what came out, one JSON line each.
 
-ippeveprinter runs this for every document, with the file's name as argument and the job's attributes in IPP_… variables.
+ippeveprinter runs this for every document, the file's name as argument, the job's attributes in IPP_… variables.
 It stands alone (standard library only) since it is copied beside the printer's spool and runs as the printer's user.
 `behaviour.json` beside it says how slow the printer is and whether it counts. The line "started" is on disk before the
 first sheet, the line "printed" when the last is out: what lies between two such lines did not come out whole.
