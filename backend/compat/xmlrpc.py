@@ -191,6 +191,8 @@ def _read_base64(element: _Element) -> Value:
         raw = b64decode("".join(element.content().split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise Malformed("A base64 value cannot be decoded") from error
+    if b"\0" in raw:
+        raise Malformed("A base64 value holds a NUL byte")
     try:
         return Scalar("string", raw.decode("utf-8"))
     except UnicodeDecodeError:

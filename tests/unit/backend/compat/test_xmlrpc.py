@@ -223,6 +223,7 @@ LAUGHS = (
         params("<param><value><double>1e9999</double></value></param>"),
         params("<param><value><boolean>yes</boolean></value></param>"),
         params("<param><value><base64>%%%</base64></value></param>"),
+        params("<param><value><base64>AA==</base64></value></param>"),
         params("<param><value><blob/></value></param>"),
         params("<param><value><array/></value></param>"),
         params("<param><value><array><data><x/></data></array></value></param>"),

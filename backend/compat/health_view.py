@@ -1,0 +1,251 @@
+"""The health API's documents in the shape that PaperCut's monitoring clients read. Pure.
+
+Every count is always there and an integer: a Nagios plugin does `[ "$x" -ne 0 ]` on each of them. What Inkeeper does
+not have (devices, site servers, a licence) is told as none, or as unlimited, in the words those plugins test for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+OFFLINE_AFTER_MS: Final = 10_000
+DISK_LIMIT_MB: Final = 1024
+CONNECTIONS_LIMIT_PERCENT: Final = 90
+UNLIMITED: Final = 999_999_999
+OK: Final = "OK"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    name: str
+    host: str
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrinterFacts:
+    """A tracked queue. `silent_ms` is its provider's silence: an old state is no state."""
+
+    queue_id: int
+    server: str
+    queue: str
+    state: str
+    reasons: tuple[str, ...]
+    accepting: bool
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """`error` is empty while the database answers."""
+
+    error: str
+    active_connections: int
+    max_connections: int
+    connect_ms: int
+    query_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    version: str
+    operating_system: str
+    processors: int
+    disk_free_mb: int
+    disk_total_mb: int
+    memory_max_mb: int
+    memory_total_mb: int
+    memory_used_mb: int
+    uptime_hours: float
+    process_cpu_percent: float
+    system_cpu_percent: float
+    gc_executions: int
+
+
+_REASONS: Final = {
+    "media-jam": "PAPER_JAM",
+    "media-empty": "PAPER_OUT",
+    "media-needed": "PAPER_OUT",
+    "input-tray-missing": "PAPER_PROBLEM",
+    "input-media-supply-empty": "PAPER_OUT",
+    "output-area-full": "OUTPUT_BIN_FULL",
+    "output-tray-missing": "PAPER_PROBLEM",
+    "toner-empty": "NO_TONER",
+    "marker-supply-empty": "NO_TONER",
+    "developer-empty": "NO_TONER",
+    "cover-open": "DOOR_OPEN",
+    "door-open": "DOOR_OPEN",
+    "interlock-open": "DOOR_OPEN",
+    "spool-area-full": "OUT_OF_MEMORY",
+    "offline": "OFFLINE",
+    "shutdown": "OFFLINE",
+    "timed-out": "OFFLINE",
+    "paused": "USER_INTERVENTION",
+}
+_URGENT: Final = ("media-jam", "offline")  # CUPS's own backends tell these as a warning or a report, and mean them
+
+
+def printer_status(printer: PrinterFacts) -> str:
+    """PaperCut's word for a queue's state (RFC 8011, 5.4.11-12). Warnings count only where the queue stands still."""
+    if printer.silent_ms > OFFLINE_AFTER_MS or printer.state == "unknown":
+        return "UNKNOWN"
+    stopped = printer.state == "stopped"
+    for reason in printer.reasons:
+        bare, _, severity = reason.rpartition("-")
+        if severity not in ("report", "warning", "error"):
+            bare, severity = reason, "error"
+        if bare in _REASONS and (stopped or severity == "error" or bare in _URGENT):
+            return _REASONS[bare]
+    if stopped:
+        return "ERROR"
+    return OK if printer.accepting else "NOT_AVAILABLE"
+
+
+def printer_list(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
+    return {
+        "printers": [
+            {
+                "name": _printer_name(printer),
+                "status": printer_status(printer),
+                "heldJobsCount": 0,
+                "physicalPrinterId": str(printer.queue_id),
+            }
+            for printer in printers
+        ]
+    }
+
+
+def provider_list(providers: Sequence[ProviderFacts]) -> dict[str, Any]:
+    """`ip` and `IP` both: clients of different years read the one or the other."""
+    return {
+        "printProviders": [
+            {
+                "host": provider.name,
+                "ip": provider.host,
+                "IP": provider.host,
+                "lastContactSeconds": max(0, provider.silent_ms) // 1000,
+            }
+            for provider in providers
+        ]
+    }
+
+
+def status(database: DatabaseFacts, system: SystemFacts) -> dict[str, str]:
+    """The verdict of `/api/health/status`; anything but OK goes out with HTTP 500."""
+    faults = []
+    if database.error:
+        faults.append(database.error)
+    elif _connections_percent(database) > CONNECTIONS_LIMIT_PERCENT:
+        faults.append(f"More than {CONNECTIONS_LIMIT_PERCENT} % of the database connections are in use")
+    if system.disk_free_mb < DISK_LIMIT_MB:
+        faults.append(f"Less than {DISK_LIMIT_MB} MB of disk space is free")
+    return {"status": "; ".join(faults) or OK, "message": "; ".join(faults)}
+
+
+def overview(
+    printers: Sequence[PrinterFacts],
+    providers: Sequence[ProviderFacts],
+    users: int,
+    database: DatabaseFacts,
+    system: SystemFacts,
+) -> dict[str, Any]:
+    """The whole of `/api/health`."""
+    return {
+        "applicationServer": _application_server(system),
+        "database": _database(database),
+        "devices": {"count": 0, "inErrorCount": 0, "inErrorPercentage": 0, "inError": []},
+        "jobTicketing": {"status": {"status": "ERROR", "message": "Job Ticketing is not installed."}},
+        "license": _license(users),
+        "mobilityPrintServers": _servers([]),
+        "printProviders": _providers(providers),
+        "printers": _printers(printers),
+        "siteServers": _servers([]),
+        "webPrint": _servers([]),
+    }
+
+
+def _printer_name(printer: PrinterFacts) -> str:
+    return f"{printer.server}\\{printer.queue}"
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0
+
+
+def _connections_percent(database: DatabaseFacts) -> float:
+    return _percent(database.active_connections, database.max_connections)
+
+
+def _application_server(system: SystemFacts) -> dict[str, Any]:
+    return {
+        "systemInfo": {
+            "version": system.version,
+            "operatingSystem": system.operating_system,
+            "processors": system.processors,
+        },
+        "systemMetrics": {
+            "diskSpaceFreeMB": system.disk_free_mb,
+            "diskSpaceTotalMB": system.disk_total_mb,
+            "diskSpaceUsedPercentage": _percent(system.disk_total_mb - system.disk_free_mb, system.disk_total_mb),
+            "jvmMemoryMaxMB": system.memory_max_mb,
+            "jvmMemoryTotalMB": system.memory_total_mb,
+            "jvmMemoryUsedMB": system.memory_used_mb,
+            "jvmMemoryUsedPercentage": _percent(system.memory_used_mb, system.memory_max_mb),
+            "uptimeHours": system.uptime_hours,
+            "processCpuLoadPercentage": system.process_cpu_percent,
+            "systemCpuLoadPercentage": system.system_cpu_percent,
+            "gcTimeMilliseconds": 0,
+            "gcExecutions": system.gc_executions,
+        },
+    }
+
+
+def _database(database: DatabaseFacts) -> dict[str, Any]:
+    return {
+        "status": database.error or OK,
+        "activeConnections": database.active_connections,
+        "maxConnections": database.max_connections,
+        "totalConnections": database.active_connections,
+        "timeToConnectMilliseconds": database.connect_ms,
+        "timeToQueryMilliseconds": database.query_ms,
+    }
+
+
+def _license(users: int) -> dict[str, Any]:
+    """Free software: valid for ever, for any number; the numbers are there for clients that calculate with them."""
+    none = {"used": 0, "licensed": UNLIMITED, "remaining": UNLIMITED}
+    return {
+        "valid": True,
+        "upgradeAssuranceRemainingDays": UNLIMITED,
+        "licenseRemainingDays": UNLIMITED,
+        "users": {"used": users, "licensed": UNLIMITED, "remaining": UNLIMITED - users},
+        "siteServers": none,
+        "advancedClients": none,
+        "devices": none,
+        "packs": [],
+    }
+
+
+def _servers(offline: list[str], count: int = 0) -> dict[str, Any]:
+    return {"count": count, "offlineCount": len(offline), "offline": offline}
+
+
+def _providers(providers: Sequence[ProviderFacts]) -> dict[str, Any]:
+    offline = [provider.name for provider in providers if provider.silent_ms > OFFLINE_AFTER_MS]
+    return _servers(offline, len(providers))
+
+
+def _printers(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
+    """A printer whose state is not known counts as in error: a monitor should hear of it."""
+    states = [(printer, printer_status(printer)) for printer in printers]
+    in_error = [{"name": _printer_name(printer), "status": word} for printer, word in states if word != OK]
+    return {
+        "count": len(printers),
+        "inErrorCount": len(in_error),
+        "inErrorPercentage": _percent(len(in_error), len(printers)),
+        "inError": in_error,
+        "heldJobCountTotal": 0,
+        "heldJobsCountTotal": 0,
+        "heldJobsCountMax": 0,
+        "heldJobsCountAverage": 0,
+    }
