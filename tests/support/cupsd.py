@@ -128,8 +128,10 @@ class PrivateCupsd:
         settings = [word for option in options for word in ("-o", option)]
         run(["lpadmin", "-p", name, "-E", "-v", device_uri, *settings], env=self.env)
 
-    def set_device_uri(self, name: str, device_uri: str) -> None:
-        run(["lpadmin", "-p", name, "-v", device_uri], env=self.env)
+    def set_device_uri(self, name: str, device_uri: str, server: str = "") -> None:
+        """`server` names another way to this cupsd than its socket."""
+        elsewhere = ["-h", server] if server else []
+        run(["lpadmin", *elsewhere, "-p", name, "-v", device_uri], env=self.env)
 
     def device_uri(self, name: str) -> str:
         wanted = ["keyword requested-attributes device-uri"]

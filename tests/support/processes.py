@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -77,19 +77,40 @@ def run(
     return done
 
 
-def session_members(session: int) -> list[int]:
-    """The processes that live in a session: what a program we started has started in its turn, orphans too."""
-    members = []
+class Seen(NamedTuple):
+    """A process as /proc tells of it."""
+
+    pid: int
+    parent: int
+    session: int
+
+
+def living() -> list[Seen]:
+    """Every process that is no zombie."""
+    seen = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
                 stat = Path("/proc", entry, "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue  # ended while we were looking
-            state, _parent, _group, of_session = stat.rpartition(")")[2].split()[:4]
-            if int(of_session) == session and state != "Z":
-                members.append(int(entry))
-    return members
+            state, parent, _group, session = stat.rpartition(")")[2].split()[:4]
+            if state != "Z":
+                seen.append(Seen(int(entry), int(parent), int(session)))
+    return seen
+
+
+def session_members(session: int) -> list[int]:
+    """The processes that live in a session: what a program we started has started in its turn, orphans too."""
+    return [process.pid for process in living() if process.session == session]
+
+
+def children(parent: int) -> list[int]:
+    return [process.pid for process in living() if process.parent == parent]
+
+
+def alive(pid: int) -> bool:
+    return any(process.pid == pid for process in living())
 
 
 class Process:
@@ -106,6 +127,7 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.name = name
         self.argv = [str(word) for word in argv]
@@ -113,6 +135,8 @@ class Process:
         self.env = dict(env) if env is not None else None
         self.cwd = cwd
         self.user = user
+        self.stop_signal = stop_signal
+        self.shared = False  # whether it outlives one test
         self._popen: subprocess.Popen[bytes] | None = None
         self._sessions: list[int] = []
         self._log_start = 0
@@ -137,7 +161,7 @@ class Process:
             raise Failed(f"{self.name} runs already")
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         prefix = as_user(self.user) if self.user else []
-        guarded = [*(prefix or ["setpriv"]), "--pdeathsig", "TERM", "--", *self.argv]
+        guarded = [*(prefix or ["setpriv"]), "--pdeathsig", self.stop_signal.name.removeprefix("SIG"), "--", *self.argv]
         with self.log.open("ab") as output:
             self._popen = subprocess.Popen(
                 guarded,
@@ -207,10 +231,10 @@ class Process:
             self._popen.wait(10)
 
     def stop(self, timeout_s: float = 10) -> int | None:
-        """End it in good order (SIGTERM), else by force, then whatever it left behind. Its exit code."""
+        """End it in good order, else by force, then whatever it left behind. Its exit code."""
         if self.running:
-            self.signal(signal.SIGCONT)  # a stopped process could not hear the SIGTERM
-            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)  # a stopped process could not hear the other one
+            self.signal(self.stop_signal)
             try:
                 self.wait_for_end(timeout_s)
             except Failed:
