@@ -1,4 +1,5 @@
-"""Access tokens (only their SHA-256), one-time enrolment tokens, the audit log and the settings kept in the database."""
+"""Access tokens (only their SHA-256), one-time enrolment tokens, the audit log and the settings kept in the
+database."""
 
 from sqlalchemy import BigInteger, Column, LargeBinary, String, Table
 

@@ -33,3 +33,17 @@ Index(
     postgresql_where=user.c.card_number != "",
     sqlite_where=user.c.card_number != "",
 )
+
+# What people are found by: the words of name, full name, email and card, in lower case. Compared byte by byte ("C"), so
+# that a prefix is one range of the index on both engines, whatever the database's own collation is.
+Word = String(64).with_variant(String(64, collation="C"), "postgresql")
+
+user_word = Table(
+    "user_word",
+    metadata,
+    Column(
+        "user_id", BigInteger, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    Column("word", Word, primary_key=True),
+)
+Index(None, user_word.c.word, user_word.c.user_id)

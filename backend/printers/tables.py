@@ -16,6 +16,7 @@ provider = Table(
     Column("disk_free_bytes", BigInt, nullable=False, server_default="0"),
     Column("enrolled_at", BigInt, nullable=False),
     Column("seen_at", BigInt, nullable=False),
+    Column("server", String(255), nullable=False, server_default=""),  # the member that took its last heartbeat
 )
 
 queue = Table(

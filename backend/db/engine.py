@@ -1,0 +1,277 @@
+"""The database as the server's domains see it: a function of a connection, run in a worker thread inside one
+transaction.
+
+Services and queries are plain synchronous functions `(conn, …)`; `Database.run` gives them a transaction, a deadline
+and one error to expect when the database is away. Money does not go this way (backend.intake does), everything else
+does.
+
+Invariants: a call never waits longer than its deadline; connections of a primary that failed are not used again; the
+host that was the primary when last seen is dialled first.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from backend.db.errors import DatabaseAway, DatabaseRefused, WriteConflict
+from backend.db.lockfile import refuse_network_file_system
+from backend.db.url import DatabaseUrl, parse
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEADLINE_S = 4.0
+WORKERS = 8
+MAX_WAITING = 256
+_IMMEDIATE = "inkeeper_immediate"
+# Another primary, a server going down, no more connections, disk full, a wait that was ended: not the statement's
+# fault.
+_SQLITE_AWAY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
+_AWAY_STATES = ("08", "25006", "57P0", "57014", "53", "55P03", "25P03", "58", "40001", "40P01")
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True):
+    """`url` as in backend.db.url."""
+
+    url: str = "sqlite:////var/lib/inkeeper/inkeeper.db"
+
+
+class Database:
+    """A pool of connections to one database. `run` and `write` are for the event loop, `connect` for the command
+    line."""
+
+    def __init__(self, url: str | DatabaseUrl) -> None:
+        self.url = parse(url) if isinstance(url, str) else url
+        self._primary: tuple[str, str] | None = None
+        self._engine = self._sqlite() if self.url.engine == "sqlite" else self._postgresql()
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
+        self._waiting = 0
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.engine == "sqlite"
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self._engine
+
+    async def run(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work(conn, *args)` in one transaction, in a worker thread; reads (on SQLite they see one snapshot and
+        never wait).
+
+        Raises DatabaseAway, also when the deadline passes; what the work itself raises comes through.
+        """
+        bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
+        return await self._in_thread(functools.partial(self._transaction, False, bound), DEADLINE_S)
+
+    async def write(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for work that writes: on SQLite it begins as the one writer (BEGIN IMMEDIATE)."""
+        bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
+        return await self._in_thread(functools.partial(self._transaction, True, bound), DEADLINE_S)
+
+    async def answers(self, within_s: float) -> bool:
+        """Does the database answer a query within this time?"""
+        try:
+            await self._in_thread(functools.partial(self._transaction, False, now_ms), within_s)
+        except DatabaseAway:
+            return False
+        return True
+
+    @contextmanager
+    def connect(self, *, writing: bool = False) -> Iterator[sa.Connection]:
+        """One transaction in the calling thread; commits at the end of the block."""
+        with translated(), self._engine.connect() as connection:
+            if writing:
+                connection = connection.execution_options(**{_IMMEDIATE: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections; work under way is let run to its end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._engine.dispose()
+
+    async def _in_thread(self, work: Callable[["_Call"], R], deadline_s: float) -> R:
+        if self._waiting >= MAX_WAITING:
+            raise DatabaseAway(f"{MAX_WAITING} requests are waiting for the database")
+        self._waiting += 1
+        call = _Call()
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work, call)
+        future.add_done_callback(self._done)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), deadline_s)
+        except TimeoutError as error:
+            call.abort()
+            raise DatabaseAway(f"the database did not answer within {deadline_s:g} s") from error
+
+    def _done(self, future: "asyncio.Future[Any]") -> None:
+        self._waiting -= 1
+        if not future.cancelled():
+            future.exception()  # seen: a caller that stopped waiting leaves nobody else to see it
+
+    def _transaction(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
+        """A kept connection may be dead without our knowing: what broke before COMMIT was sent is done once more."""
+        try:
+            return self._attempt(writing, work, call)
+        except DatabaseAway as error:
+            self._engine.dispose()  # the other connections of the pool go to the same dead end
+            if not error.lost or call.committing or call.aborted:
+                raise
+        return self._attempt(writing, work, call)
+
+    def _attempt(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
+        with self.connect(writing=writing) as connection:
+            call.begin(connection)
+            result = work(connection)
+            call.committing = True
+        return result
+
+    def _sqlite(self) -> sa.Engine:
+        refuse_network_file_system(self.url.path.parent)
+        engine = sa.create_engine(
+            self.url.sqlalchemy_url(), pool_size=WORKERS, max_overflow=0, connect_args={"check_same_thread": False}
+        )
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _postgresql(self) -> sa.Engine:
+        engine = sa.create_engine(
+            self.url.sqlalchemy_url(), pool_size=WORKERS, max_overflow=0, pool_timeout=2.0, pool_pre_ping=False
+        )
+        sa.event.listen(engine, "do_connect", self._dial)
+        sa.event.listen(engine, "connect", self._remember)
+        return engine
+
+    def _dial(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
+        parameters.update(POSTGRESQL_PARAMETERS)
+        parameters.update(self.url.connect_parameters(self._primary))
+        parameters["options"] = f"{POSTGRESQL_OPTIONS} {self.url.parameters.get('options', '')}".strip()
+
+    def _remember(self, connection: Any, record: Any) -> None:
+        self._primary = (connection.info.host, str(connection.info.port))
+
+
+class _Call:
+    """What the waiting side may do to a call in a worker thread: cut its connection, so that the thread comes free.
+
+    No cancel request is sent: a canceled wait for a standby makes a visible commit that is not replicated.
+    """
+
+    def __init__(self) -> None:
+        self.committing = False
+        self.aborted = False
+        self._driver: object = None
+
+    def begin(self, connection: sa.Connection) -> None:
+        self._driver = connection.connection.driver_connection
+        if self.aborted:
+            raise DatabaseAway("the deadline had passed before the work began")
+
+    def abort(self) -> None:
+        self.aborted = True
+        if isinstance(self._driver, psycopg.Connection) and not self._driver.closed:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._driver.fileno())) as twin:
+                twin.shutdown(socket.SHUT_RDWR)
+
+
+POSTGRESQL_PARAMETERS = {
+    "target_session_attrs": "read-write",
+    "connect_timeout": 2,
+    "tcp_user_timeout": 2000,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "application_name": "inkeeper",
+}
+POSTGRESQL_OPTIONS = (
+    "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=1000 -c timezone=UTC"
+)
+
+
+def now_ms(conn: sa.Connection) -> int:
+    """The database's clock, milliseconds since 1970 UTC."""
+    if conn.dialect.name == "sqlite":
+        statement = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+    else:
+        statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    return int(conn.exec_driver_sql(statement).scalar_one())
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what drivers raise into this package's errors; anything that is a fault of ours comes through as it is."""
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise WriteConflict(_first_line(error)) from error
+    except (sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        raise DatabaseAway(_first_line(error)) from error
+    except sa.exc.DBAPIError as error:
+        if error.connection_invalidated or _says_away(error.orig):
+            raise DatabaseAway(_first_line(error), lost=_is_lost(error)) from error
+        if _says_no_table(error.orig):
+            raise DatabaseRefused("the database has no tables yet: run `inkeeper-server migrate`") from error
+        raise
+
+
+def _says_away(original: BaseException | None) -> bool:
+    if isinstance(original, sqlite3.Error):
+        return vars(original).get("sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
+    if isinstance(original, psycopg.Error):
+        return original.sqlstate is None or original.sqlstate.startswith(_AWAY_STATES)
+    return False
+
+
+def _is_lost(error: sa.exc.DBAPIError) -> bool:
+    """Did the connection break, or was it to a server that is no primary any more?"""
+    state = error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
+    return error.connection_invalidated or (state is not None and state.startswith(("08", "25006", "57P0", "25P03")))
+
+
+def _says_no_table(original: BaseException | None) -> bool:
+    if isinstance(original, sqlite3.OperationalError):
+        return "no such table" in str(original)
+    return isinstance(original, psycopg.errors.UndefinedTable)
+
+
+def _first_line(error: sa.exc.SQLAlchemyError) -> str:
+    original = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    lines = str(original).strip().splitlines()
+    return lines[0] if lines else type(original).__name__
+
+
+def _set_up_sqlite(connection: DBAPIConnection, record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.isolation_level = None  # BEGIN is ours to send
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout = 3000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get(_IMMEDIATE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

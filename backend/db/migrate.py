@@ -1,0 +1,77 @@
+"""Bring a database's tables to this program's version, and tell how far they are.
+
+Both engines change tables inside transactions, so a migration happens whole or not at all. Servers of one cluster may
+find an empty database at the same moment: an advisory lock lets one of them make it.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from backend.db.engine import Database
+from backend.db.errors import DatabaseRefused
+from backend.db.lockfile import ServerLock
+
+_ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
+
+State = Literal["empty", "older", "current", "newer"]
+
+
+def state(conn: sa.Connection) -> State:
+    """How the database's tables stand to this program. "newer" also means a revision that this program does not
+    know."""
+    found = MigrationContext.configure(conn).get_current_revision()
+    script = ScriptDirectory.from_config(_config(conn))
+    if found is None:
+        return "empty"
+    if found == script.get_current_head():
+        return "current"
+    known = {revision.revision for revision in script.walk_revisions()}
+    return "older" if found in known else "newer"
+
+
+def migrate(database: Database, check: Callable[[State], None] = lambda _: None) -> bool:
+    """Bring the tables to this version; True when something was changed. Raises DatabaseRefused.
+
+    `check` sees the state before anything is done, inside the same transaction, and may refuse by raising.
+    """
+    lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    if database.is_sqlite:
+        with database.connect() as conn:
+            if state(conn) == "current":
+                return False
+        lock = ServerLock(database.url.path)  # a server that runs on other tables must end first
+    with lock, database.connect(writing=True) as conn:
+        return upgrade(conn, check)
+
+
+def upgrade(conn: sa.Connection, check: Callable[[State], None] = lambda _: None) -> bool:
+    """`migrate` on a connection whose caller made sure that nobody else does the same on SQLite."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    found = state(conn)
+    check(found)
+    if found == "newer":
+        raise DatabaseRefused("the database was made by a newer version of Inkeeper; upgrade this program")
+    if found == "current":
+        return False
+    command.upgrade(_config(conn), "head")
+    return True
+
+
+def _config(conn: sa.Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = conn
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return config
