@@ -1,4 +1,5 @@
-"""PostgreSQL array literals, made by hand: one parameter a column carries a whole batch, and joining text is the fastest way."""
+"""PostgreSQL array literals, made by hand: one parameter a column carries a whole batch, and joining text is the
+fastest way."""
 
 from collections.abc import Iterable
 

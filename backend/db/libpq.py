@@ -1,17 +1,19 @@
 """A pipelined PostgreSQL connection for the intake: prepared statements, two round trips a batch, an own clock.
 
-psycopg's cursors are made for comfort; here each microsecond a command counts, and three things must be ours: a COMMIT is
-bounded by our timer and then the socket is closed, *never* canceled (a canceled wait for the standby makes a visible commit
-that is not replicated); a WARNING on COMMIT is noticed; nothing blocks the event loop. So this drives libpq through
-`psycopg.pq`, after psycopg itself has connected.
+psycopg's cursors are made for comfort; here each microsecond a command counts, and three things must be ours: a
+COMMIT is bounded by our timer and then the socket is closed, *never* canceled (a canceled wait for the standby makes
+a visible commit that is not replicated); a WARNING on COMMIT is noticed; nothing blocks the event loop. So this
+drives libpq through `psycopg.pq`, after psycopg itself has connected.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psycopg
 from psycopg import pq
+from psycopg.adapt import Transformer
 
 Params = Sequence[bytes | None]
 Statement = tuple[bytes, Params]
@@ -38,6 +40,7 @@ class PipelineConnection:
         self._connection = connection
         self._pg = connection.pgconn
         self._loop = asyncio.get_running_loop()
+        self._transformer = Transformer(connection)
         self.warnings: list[str] = []
         self._pg.notice_handler = self._notice
         self._pg.nonblocking = 1
@@ -68,6 +71,11 @@ class PipelineConnection:
             self.close()
             raise ConnectionLost(str(error)) from error
         return await self._results(len(statements), timeout_s)
+
+    def rows(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
+        """A result's rows as Python values, by psycopg's own loaders."""
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def close(self) -> None:
         """Close the socket. Sends no cancel request."""

@@ -9,7 +9,6 @@ from backend.intake import fold
 from backend.intake.errors import BatchRejected, ConnectionFault, StoreFault
 from backend.intake.model import Command, Missing, Policy
 from backend.intake.store import Session
-from backend.ledger.model import UNASSIGNED
 
 MAX_PROVISION_ROUNDS = 4
 
@@ -18,7 +17,8 @@ Outcome = str | None | StoreFault
 
 
 async def run(session: Session, commands: Sequence[Command], policy: Policy, provide: Provide) -> list[Outcome]:
-    """The outcome of each command: its answer's JSON, `fold.CONFLICT`, or the fault. Raises ConnectionFault for the whole batch."""
+    """The outcome of each command: its answer's JSON, `fold.CONFLICT`, or the fault. Raises ConnectionFault for the
+    whole batch."""
     try:
         return [*await _transaction(session, commands, policy, provide)]
     except BatchRejected as fault:
@@ -46,9 +46,9 @@ async def _transaction(
         if missing:
             await session.abort()
             await provide(missing)
-        elif fold.needs_unassigned(commands, rows):
+        elif unlocked := fold.unlocked(commands, rows):
             await session.abort()
-            reads.account_ids = [UNASSIGNED]
+            reads.account_ids = sorted({*reads.account_ids, *unlocked})
         else:
             results, writes = fold.fold(commands, rows, policy)
             await session.commit(writes)

@@ -1,7 +1,7 @@
 """Fold a batch of commands over locked rows into answers and rows to write. Pure; the same for every store.
 
-The commands are folded in the order they came. One that was answered before (in another batch or earlier in this one) gets
-the first answer again; the same id with other content is a conflict and changes nothing.
+The commands are folded in the order they came. One that was answered before (in another batch or earlier in this one)
+gets the first answer again; the same id with other content is a conflict and changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,14 +68,14 @@ def missing(commands: Iterable[Command], rows: Rows, create_users: bool) -> Miss
     return Missing(tuple(sorted(users)), tuple(sorted(queues)))
 
 
-def needs_unassigned(commands: Iterable[Command], rows: Rows) -> bool:
-    """Whether a job of the batch fits no account, so that the account `unassigned` must be locked too."""
-    return UNASSIGNED not in rows.accounts and any(
-        isinstance(command.body, Authorise | Report)
-        and command.body.user_name not in rows.users
-        and command.body.job_id not in rows.jobs
-        for command in commands
-    )
+def unlocked(commands: Iterable[Command], rows: Rows) -> list[int]:
+    """The accounts the batch needs beside those of its users: of jobs that belong to another, or `unassigned`."""
+    needed = {job.account_id for job in rows.jobs.values()}
+    for command in commands:
+        body = command.body
+        if isinstance(body, Authorise | Report) and body.user_name not in rows.users and body.job_id not in rows.jobs:
+            needed.add(UNASSIGNED)
+    return sorted(needed - rows.accounts.keys())
 
 
 def fold(commands: Sequence[Command], rows: Rows, policy: Policy) -> tuple[list[Result], Writes]:

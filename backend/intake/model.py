@@ -61,7 +61,8 @@ class Rows(msgspec.Struct, gc=False):
 
 
 class Writes(msgspec.Struct, gc=False):
-    """What a batch writes, besides what it claimed. `new_jobs` of the jobs were not there before. `event` is JSON or ""."""
+    """What a batch writes, besides what it claimed. `new_jobs` of the jobs were not there before. `event` is JSON or
+    ""."""
 
     now: int
     answers: list[tuple[str, str]]
@@ -74,7 +75,8 @@ class Writes(msgspec.Struct, gc=False):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Users and queues that a batch met for the first time: made in a transaction of their own, then the batch runs again."""
+    """Users and queues that a batch met for the first time: made in a transaction of their own, then the batch runs
+    again."""
 
     users: tuple[str, ...]
     queues: tuple[tuple[int, str], ...]

@@ -1,8 +1,9 @@
 """The one door for every command that changes money or a job.
 
-Commands wait in a bounded queue; each lane takes what queued while its last batch ran (group commit without a linger), so
-the load itself chooses the batch size. While the database is away new commands are refused at once, those in flight are
-tried again under their ids until their deadline, and then told the truth: nothing happened, or the outcome is unknown.
+Commands wait in a bounded queue; each lane takes what queued while its last batch ran (group commit without a
+linger), so the load itself chooses the batch size. While the database is away new commands are refused at once, those
+in flight are tried again under their ids until their deadline, and then told the truth: nothing happened, or the
+outcome is unknown.
 """
 
 import asyncio
@@ -47,7 +48,8 @@ class _Entry:
 
 
 class Intake:
-    """Submit commands from the event loop it was started in. `stripes` gives each lane its own system-account stripe."""
+    """Submit commands from the event loop it was started in. Each lane has its own system-account
+    stripe, counted from `first_stripe`."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class Intake:
         """Refuse new commands, answer those that wait (at most for `timeout_s`), and close the sessions."""
         self._closing = True
         deadline = time.monotonic() + timeout_s
-        while (self._waiting or self._in_flight) and time.monotonic() < deadline:
+        while (self._waiting or self._in_flight) and time.monotonic() < deadline:  # noqa: ASYNC110  (bounded, at the end)
             await asyncio.sleep(0.005)
         for task in self._tasks:
             task.cancel()

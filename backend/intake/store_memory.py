@@ -1,4 +1,5 @@
-"""The store in memory: the simulator's and the fold tests'. Keeps rows as the other stores do, and passes the same suite.
+"""The store in memory: the simulator's and the fold tests'. Keeps rows as the other stores do, and passes the same
+suite.
 
 A transaction sees a copy of the rows and replaces them at commit; one at a time.
 """
@@ -49,7 +50,7 @@ class MemorySession:
         self._claims = dict(reads.claims)
         users = {name: store.users[name] for name in reads.user_names if name in store.users}
         jobs = {job_id: copy.copy(store.jobs[job_id]) for job_id in reads.job_ids if job_id in store.jobs}
-        locked = {user.account_id for user in users.values()} | {job.account_id for job in jobs.values()}
+        locked = {user.account_id for user in users.values()}
         return Rows(
             now=store.now(),
             answers={key: store.commands[key] for key in self._claims if key in store.commands},

@@ -1,12 +1,15 @@
 """The store on PostgreSQL: one batch, one transaction, two pipelined round trips.
 
-Order of locks, the same in every batch, so that none deadlock: command ids by INSERT … ON CONFLICT DO NOTHING (sorted),
-then jobs, then accounts (each in id order), at the end stripes. What the claimed ids answered before is read in the next
-statement, whose snapshot is newer. No answer leaves before a synchronous commit that follows what it read: a batch that
-writes nothing commits a logical message. See docs/adr for the measurements behind each of these.
+Order of locks, the same in every batch, so that none deadlock: command ids (claimed by advisory locks, sorted),
+then jobs, then accounts (each in id order), at the end stripes. What the claimed ids answered before is read in the
+next statement, whose snapshot is newer; the primary key of `command` holds even against a writer that took no lock.
+No answer leaves before a synchronous commit that follows what it read: a batch that writes nothing commits a
+logical message. See docs/adr for the measurements behind each of these.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from psycopg import pq
 
@@ -49,6 +52,10 @@ _JOB_TYPES = {
 }
 _JOB_FIXED = ("job_id", "provider_id", "queue_id", "account_id", "user_name", "title", "host", "printing", "created_at")
 _JOB_CHANGING = tuple(name for name in JOB_COLUMNS if name not in _JOB_FIXED)
+# A job's facts and printing are long and never needed again: they are written, not read. "" leaves the facts as they
+# are.
+JOB_READ = tuple(name for name in JOB_COLUMNS if name not in ("facts", "printing", "host"))
+_ACCOUNT_READ = ", ".join(f"a.{name}" for name in ACCOUNT_COLUMNS)
 _ACCOUNT_CHANGING = tuple(name for name in ACCOUNT_COLUMNS if name not in ("account_id", "kind", "name"))
 _TRANSFER_TYPES = {"kind": "smallint", "job_id": "uuid", "command_id": "uuid"} | dict.fromkeys(
     ("code", "actor", "comment"), "text"
@@ -77,9 +84,9 @@ def _write_sql() -> str:
     changed_jobs = number.unnest(("job_id", *_JOB_CHANGING), _JOB_TYPES)
     stripes = number.unnest(("account_id", "stripe", "credits", "debits"), {"stripe": "integer"})
     events = number.array("text")
-    answers = number.unnest(("command_id", "answer"), {"command_id": "uuid"}, "text")
+    answers = number.unnest(("command_id", "fingerprint", "answer"), {"command_id": "uuid"}, "text")
     set_account = ", ".join(f"{name} = u.{name}" for name in _ACCOUNT_CHANGING)
-    set_job = ", ".join(f"{name} = u.{name}" for name in _JOB_CHANGING)
+    set_job = ", ".join(f"{name} = u.{name}" for name in _JOB_CHANGING if name != "facts")
     return f"""
     WITH transfers AS (
       INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) SELECT * FROM {transfers}
@@ -89,7 +96,7 @@ def _write_sql() -> str:
     ), new_jobs AS (
       INSERT INTO job ({", ".join(JOB_COLUMNS)}) SELECT * FROM {new_jobs}
     ), changed_jobs AS (
-      UPDATE job SET {set_job}
+      UPDATE job SET {set_job}, facts = CASE WHEN u.facts = '' THEN job.facts ELSE u.facts END
       FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)}) WHERE job.job_id = u.job_id
     ), stripes AS (
       INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) SELECT * FROM {stripes}
@@ -99,26 +106,30 @@ def _write_sql() -> str:
     ), events AS (
       INSERT INTO event (at, kind, data, term) SELECT {NOW}, 'jobs', d, 0 FROM unnest({events}) AS t (d)
     )
-    UPDATE command SET answer = convert_to(u.answer, 'UTF8')
-    FROM {answers} AS u (command_id, answer) WHERE command.command_id = u.command_id
+    INSERT INTO command (command_id, fingerprint, answer, at)
+    SELECT i, decode(f, 'hex'), a, {NOW} FROM {answers} AS t (i, f, a)
     """
 
 
 STATEMENTS: dict[bytes, str] = {
     b"begin": "BEGIN ISOLATION LEVEL READ COMMITTED",
-    b"claim": f"""INSERT INTO command (command_id, fingerprint, at)
-        SELECT i, decode(f, 'hex'), {NOW} FROM unnest($1::uuid[], $2::text[]) AS t (i, f) ON CONFLICT DO NOTHING""",
-    b"answered": """SELECT command_id, encode(fingerprint, 'hex'), convert_from(answer, 'UTF8')
-        FROM command WHERE command_id = ANY ($1::uuid[]) AND answer IS NOT NULL""",
-    b"jobs": f"""SELECT {", ".join(JOB_COLUMNS)} FROM job WHERE job_id = ANY ($1::uuid[]) ORDER BY job_id FOR UPDATE""",
-    b"accounts": f"""SELECT {", ".join(ACCOUNT_COLUMNS)} FROM account WHERE account_id IN (
-          SELECT account_id FROM users WHERE name = ANY ($1::text[])
-          UNION SELECT account_id FROM job WHERE job_id = ANY ($2::uuid[]) UNION SELECT unnest($3::bigint[]))
-        ORDER BY account_id FOR UPDATE""",
-    b"users": "SELECT name, account_id, disabled, disabled_until FROM users WHERE name = ANY ($1::text[])",
+    b"claim": "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS t (k)",
+    b"answered": """SELECT command_id::text, encode(fingerprint, 'hex'), answer
+        FROM command WHERE command_id = ANY ($1::uuid[])""",
+    b"jobs": f"""SELECT {", ".join(f"{name}::text" if name == "job_id" else name for name in JOB_READ)}
+        FROM job WHERE job_id = ANY ($1::uuid[]) ORDER BY job_id FOR NO KEY UPDATE""",
+    b"accounts": f"""SELECT u.name, u.disabled, u.disabled_until, {_ACCOUNT_READ}
+        FROM users u JOIN account a ON a.account_id = u.account_id
+        WHERE u.name = ANY ($1::text[]) ORDER BY a.account_id FOR NO KEY UPDATE OF a""",
+    b"more_accounts": f"""SELECT u.name, u.disabled, u.disabled_until, {_ACCOUNT_READ}
+        FROM account a LEFT JOIN users u ON u.account_id = a.account_id AND u.name = ANY ($1::text[])
+        WHERE a.account_id IN (
+          SELECT account_id FROM users WHERE name = ANY ($1::text[]) UNION SELECT unnest($2::bigint[]))
+        ORDER BY a.account_id FOR NO KEY UPDATE OF a""",
     b"queues": """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost
         FROM unnest($1::bigint[], $2::text[]) AS k (provider_id, name)
-        JOIN queue q ON q.provider_id = k.provider_id AND q.name = k.name JOIN provider p ON p.provider_id = q.provider_id""",
+        JOIN queue q ON q.provider_id = k.provider_id AND q.name = k.name JOIN provider p ON p.provider_id =
+        q.provider_id""",
     b"now": f"SELECT {NOW}",
     b"write": _write_sql(),
     b"replays": "SELECT pg_logical_emit_message(true, 'inkeeper', 'r')",
@@ -152,25 +163,30 @@ class PostgresqlSession:
         self._commit_timeout_s = commit_timeout_s
         self._connection: PipelineConnection | None = None
         self._open = False
+        self._claims: dict[str, str] = {}
 
     async def begin(self, reads: Reads) -> Rows:
         connection = await self._connected()
         self._open = True
+        self._claims = dict(reads.claims)
         results = await self._run(connection, _begin_statements(reads), READ_TIMEOUT_S)
-        answered, jobs, accounts, users, queues, now = results[2:]
+        answered, jobs, accounts, queues, now = map(connection.rows, results[2:])
         return Rows(
-            now=int(now.get_value(0, 0) or 0),
-            answers={row[0]: (row[1], row[2]) for row in _rows(answered)},
-            jobs={row[0]: _job(row) for row in _rows(jobs)},
-            users={row[0]: UserRow(row[0], int(row[1]), row[2] == "t", int(row[3])) for row in _rows(users)},
-            queues={(int(row[1]), row[2]): _queue(row) for row in _rows(queues)},
-            accounts={int(row[0]): _account(row) for row in _rows(accounts)},
+            now=now[0][0],
+            answers={row[0]: (row[1], row[2]) for row in answered},
+            jobs={row[0]: _job(row) for row in jobs},
+            users={row[0]: UserRow(row[0], row[3], row[1], row[2]) for row in accounts if row[0] is not None},
+            queues={(row[1], row[2]): QueueRow(*row) for row in queues},
+            accounts={row[3]: Account(*row[3:]) for row in accounts},
         )
 
     async def commit(self, writes: Writes) -> None:
         connection = self._connection
-        assert connection is not None and self._open
-        write: Statement = (b"write", _write_params(writes, self._stripe)) if writes.answers else (b"replays", ())
+        assert connection is not None
+        assert self._open
+        write: Statement = (
+            (b"write", _write_params(writes, self._claims, self._stripe)) if writes.answers else (b"replays", ())
+        )
         connection.warnings.clear()
         self._open = False
         try:
@@ -214,7 +230,8 @@ class PostgresqlSession:
             raise await self._fault(connection, error) from error
 
     async def _fault(self, connection: PipelineConnection, error: StatementFailed) -> BatchRejected | ConnectionFault:
-        """A statement was refused, so nothing was committed: roll back, and say whether another try elsewhere makes sense."""
+        """A statement was refused, so nothing was committed: roll back, and say whether another try elsewhere
+        makes sense."""
         self._open = False
         if error.sqlstate.startswith(CONNECTION_SQLSTATES):
             self._drop()
@@ -233,22 +250,29 @@ class PostgresqlSession:
 
 
 def _begin_statements(reads: Reads) -> list[Statement]:
-    command_ids = plain([claim[0] for claim in reads.claims])
-    job_ids = plain(reads.job_ids)
+    command_ids = [claim[0] for claim in reads.claims]
     names = texts(reads.user_names)
+    accounts: Statement = (b"accounts", (names,))
+    if reads.account_ids:
+        accounts = (b"more_accounts", (names, integers(reads.account_ids)))
     return [
         (b"begin", ()),
-        (b"claim", (command_ids, plain([claim[1] for claim in reads.claims]))),
-        (b"answered", (command_ids,)),
-        (b"jobs", (job_ids,)),
-        (b"accounts", (names, job_ids, integers(reads.account_ids))),
-        (b"users", (names,)),
+        (b"claim", (integers(sorted(map(_lock_key, command_ids))),)),
+        (b"answered", (plain(command_ids),)),
+        (b"jobs", (plain(reads.job_ids),)),
+        accounts,
         (b"queues", (integers([key[0] for key in reads.queues]), texts([key[1] for key in reads.queues]))),
         (b"now", ()),
     ]
 
 
-def _write_params(writes: Writes, stripe: int) -> list[bytes]:
+def _lock_key(command_id: str) -> int:
+    """64 bits of the id for its advisory lock: the low ones, which are random in every version of UUID that
+    clients make."""
+    return int(command_id[19:23] + command_id[24:], 16) - 2**63
+
+
+def _write_params(writes: Writes, claims: dict[str, str], stripe: int) -> list[bytes]:
     stripes = sorted(writes.stripes.items())
     return [
         *_columns(writes.transfers, Transfer.__struct_fields__, ("actor", "comment")),
@@ -261,35 +285,26 @@ def _write_params(writes: Writes, stripe: int) -> list[bytes]:
         integers([moved.debits for _, moved in stripes]),
         texts([writes.event] if writes.event else []),
         plain([command_id for command_id, _ in writes.answers]),
+        plain([claims[command_id] for command_id, _ in writes.answers]),
         texts([answer for _, answer in writes.answers]),
     ]
 
 
 def _columns(rows: Sequence[object], names: Sequence[str], quoted: Sequence[str]) -> list[bytes]:
     """The rows, column by column. Columns not `quoted` hold numbers, uuids and code words."""
-    columns: list[bytes] = []
-    for name in names:
-        values = [getattr(row, name) for row in rows]
-        columns.append(texts(values) if name in quoted else integers(values))
-    return columns
+    if not rows:
+        return [b"{}"] * len(names)
+    columns = zip(*map(operator.attrgetter(*names), rows), strict=True)
+    return [texts(column) if name in quoted else integers(column) for name, column in zip(names, columns, strict=True)]
 
 
-def _rows(result: pq.abc.PGresult) -> Iterable[list[str]]:
-    columns = range(result.nfields)
-    for row in range(result.ntuples):
-        yield [(result.get_value(row, column) or b"").decode() for column in columns]
+def _job(row: tuple[Any, ...]) -> Job:
+    """The job of a row of JOB_READ, with nothing for what was not read."""
+    before_host, after = row[:_HOST], row[_HOST:]
+    rule_end = _FACTS - 1 - _HOST  # columns between host and facts
+    values: list[Any] = [*before_host, "", *after[:rule_end], "", "", *after[rule_end:]]
+    return Job(*values)
 
 
-_JOB_IS_TEXT = tuple(name in _JOB_TYPES for name in JOB_COLUMNS)
-
-
-def _job(row: list[str]) -> Job:
-    return Job(*[value if is_text else int(value) for value, is_text in zip(row, _JOB_IS_TEXT, strict=True)])  # type: ignore[arg-type]
-
-
-def _account(row: list[str]) -> Account:
-    return Account(int(row[0]), row[1], row[2], row[3] == "t", *map(int, row[4:]))
-
-
-def _queue(row: list[str]) -> QueueRow:
-    return QueueRow(int(row[0]), int(row[1]), row[2], row[3], row[4] == "t", int(row[5]), row[6])
+_HOST = JOB_COLUMNS.index("host")
+_FACTS = JOB_COLUMNS.index("facts")

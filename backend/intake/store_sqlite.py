@@ -1,7 +1,7 @@
 """The store on SQLite: one writer, one thread, BEGIN IMMEDIATE, WAL, synchronous FULL.
 
-The same rows and the same fold as on PostgreSQL. SQLite calls block, so the session's one thread makes them; a batch costs
-one fsync, as there.
+The same rows and the same fold as on PostgreSQL. SQLite calls block, so the session's one thread makes them; a
+batch costs one fsync, as there.
 """
 
 import asyncio
@@ -39,11 +39,12 @@ INSERT_JOB = _insert("job", JOB_COLUMNS)
 UPDATE_JOB = _update("job", "job_id", JOB_COLUMNS[1:])
 UPDATE_ACCOUNT = _update("account", "account_id", ACCOUNT_COLUMNS[1:])
 ADD_STRIPE = """INSERT INTO account_stripe (account_id, stripe, credits_posted, debits_posted) VALUES (?, ?, ?, ?)
-    ON CONFLICT (account_id, stripe) DO UPDATE SET
-      credits_posted = credits_posted + excluded.credits_posted, debits_posted = debits_posted + excluded.debits_posted"""
+    ON CONFLICT (account_id, stripe) DO UPDATE SET credits_posted = credits_posted + excluded.credits_posted,
+      debits_posted = debits_posted + excluded.debits_posted"""
+READ_USERS = """SELECT name, account_id, disabled, disabled_until FROM users
+    WHERE name IN (SELECT value FROM json_each(?))"""
 LOCK_ACCOUNTS = f"""SELECT {", ".join(ACCOUNT_COLUMNS)} FROM account WHERE account_id IN (
     SELECT account_id FROM users WHERE name IN (SELECT value FROM json_each(?))
-    UNION SELECT account_id FROM job WHERE job_id IN (SELECT value FROM json_each(?))
     UNION SELECT value FROM json_each(?)) ORDER BY account_id"""
 READ_QUEUES = """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost
     FROM json_each(?) k JOIN queue q ON q.provider_id = k.value ->> 0 AND q.name = k.value ->> 1
@@ -72,6 +73,7 @@ class SqliteSession:
         self._stripe = stripe
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-intake")
         self._connection: sqlite3.Connection | None = None
+        self._claims: dict[str, str] = {}
 
     async def begin(self, reads: Reads) -> Rows:
         return await self._call(lambda: self._begin(reads), commit_sent=False)
@@ -115,12 +117,8 @@ class SqliteSession:
             "SELECT command_id, fingerprint, answer FROM command WHERE command_id IN (SELECT value FROM json_each(?))",
             [ids],
         ).fetchall()
-        taken = {row[0] for row in answered}
-        connection.executemany(
-            "INSERT INTO command (command_id, fingerprint, at) VALUES (?, ?, ?)",
-            [(key, bytes.fromhex(fingerprint), now) for key, fingerprint in reads.claims if key not in taken],
-        )
-        return self._read(connection, reads, now, {row[0]: (row[1].hex(), row[2].decode()) for row in answered})
+        self._claims = dict(reads.claims)
+        return self._read(connection, reads, now, {row[0]: (row[1].hex(), row[2]) for row in answered})
 
     def _read(
         self, connection: sqlite3.Connection, reads: Reads, now: int, answers: dict[str, tuple[str, str]]
@@ -129,24 +127,25 @@ class SqliteSession:
         jobs = connection.execute(
             f"SELECT {', '.join(JOB_COLUMNS)} FROM job WHERE job_id IN (SELECT value FROM json_each(?))", [job_ids]
         )
-        users = connection.execute(
-            "SELECT name, account_id, disabled, disabled_until FROM users WHERE name IN (SELECT value FROM json_each(?))",
-            [names],
-        )
+        users = connection.execute(READ_USERS, [names])
         queues = connection.execute(READ_QUEUES, [json.dumps(reads.queues)])
-        accounts = connection.execute(LOCK_ACCOUNTS, [names, job_ids, json.dumps(reads.account_ids)])
+        accounts = connection.execute(LOCK_ACCOUNTS, [names, json.dumps(reads.account_ids)])
         return Rows(
             now=now,
             answers=answers,
             jobs={row[0]: Job(*row) for row in jobs},
             users={row[0]: UserRow(row[0], row[1], bool(row[2]), row[3]) for row in users},
-            queues={(row[1], row[2]): QueueRow(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6]) for row in queues},
+            queues={
+                (row[1], row[2]): QueueRow(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6])
+                for row in queues
+            },
             accounts={row[0]: Account(row[0], row[1], row[2], bool(row[3]), *row[4:14]) for row in accounts},
         )
 
     def _commit(self, writes: Writes) -> None:
         connection = self._connection
-        assert connection is not None and connection.in_transaction
+        assert connection is not None
+        assert connection.in_transaction
         connection.executemany(INSERT_TRANSFER, _tuples(writes.transfers, TRANSFER_COLUMNS))
         connection.executemany(UPDATE_ACCOUNT, _tuples(writes.accounts, ACCOUNT_COLUMNS))
         connection.executemany(INSERT_JOB, _tuples(writes.new_jobs, JOB_COLUMNS))
@@ -157,8 +156,8 @@ class SqliteSession:
         if writes.event:
             connection.execute(f"INSERT INTO event (at, kind, data, term) VALUES ({NOW}, 'jobs', ?, 0)", [writes.event])
         connection.executemany(
-            "UPDATE command SET answer = ?2 WHERE command_id = ?1",
-            [(command_id, answer.encode()) for command_id, answer in writes.answers],
+            "INSERT INTO command (command_id, fingerprint, answer, at) VALUES (?, ?, ?, ?)",
+            [(key, bytes.fromhex(self._claims[key]), answer, writes.now) for key, answer in writes.answers],
         )
         connection.execute("COMMIT")
 

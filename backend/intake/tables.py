@@ -1,6 +1,6 @@
 """Every command that was taken, under the id its client made. Unpartitioned on purpose: an id is unique for ever."""
 
-from sqlalchemy import Column, LargeBinary, Table
+from sqlalchemy import Column, LargeBinary, String, Table
 
 from backend.db.metadata import BigInt, UuidText, metadata
 
@@ -9,7 +9,6 @@ command = Table(
     metadata,
     Column("command_id", UuidText, primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),  # BLAKE2b-128 of who asked what
-    Column("answer", LargeBinary),  # the answer's JSON; NULL only inside the transaction that claims the id
+    Column("answer", String, nullable=False),  # JSON
     Column("at", BigInt, nullable=False),
-    postgresql_with={"fillfactor": "50"},  # the answer is written into the claimed row, in the same page (HOT)
 )

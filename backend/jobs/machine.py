@@ -95,7 +95,8 @@ def report(
 
 
 def expire(book: Book, job: Job, origin: Origin) -> Job | None:
-    """End the reservation of a job whose provider has been silent for the grace period. None when there is none open."""
+    """End the reservation of a job whose provider has been silent for the grace period. None when there is
+    none open."""
     if not job.reserved_sequence:
         return None
     account = book.accounts[job.account_id]
@@ -135,7 +136,7 @@ def _taken(job: Job | None, body: JobIdentity, queue: QueueRow, account: Account
     """The job with what this command says of it; the newest attempt's facts count."""
     if job is None:
         job = _new_job(body, queue, account, origin)
-    if body.attempt >= job.attempt:
+    if body.attempt > job.attempt:  # the same attempt's facts are known already
         facts = body.facts
         job.attempt = body.attempt
         job.impressions = facts.impressions

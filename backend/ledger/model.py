@@ -1,7 +1,7 @@
 """Accounts and transfers as plain values. Amounts are integers in minor units; nothing here knows a database.
 
-A customer account (`user`, `shared`, and `unassigned`) is changed under its row lock only. A system account has no limit;
-what a batch moves it by is collected in a `Stripe`.
+A customer account (`user`, `shared`, and `unassigned`) is changed under its row lock only. A system account has no
+limit; what a batch moves it by is collected in a `Stripe`.
 """
 
 import enum

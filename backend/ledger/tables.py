@@ -2,9 +2,9 @@
 
 A transfer belongs to one customer account (`account_id`), under whose row lock it was made; `sequence` counts that
 account's transfers without a gap and is the primary key with it: two writers can never both make the n-th transfer. The
-other side of a transfer is a system account without a limit. System accounts take no row lock: what they are moved by is
-added to a stripe of their own for each writer (`account_stripe`), so that the one account that every charge credits is no
-point of contention.
+other side of a transfer is a system account without a limit. System accounts take no row lock: what they are moved
+by is added to a stripe of their own for each writer (`account_stripe`), so that the one account that every charge
+credits is no point of contention.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, SmallInteger, String, Table

@@ -1,8 +1,8 @@
 """Stable error codes that cross the wire.
 
-A code is what programs test, a title is what people read. Expected refusals (an empty account, a disabled printer) travel
-as *values* inside an answer with one of the `REFUSALS`; everything else is an RFC 9457 problem with one of the `PROBLEMS`.
-A code is never renamed; docs/COMPATIBILITY.md lists them and a test keeps the two in step.
+A code is what programs test, a title is what people read. Expected refusals (an empty account, a disabled printer)
+travel as *values* inside an answer with one of the `REFUSALS`; everything else is an RFC 9457 problem with one of
+the `PROBLEMS`. A code is never renamed; docs/COMPATIBILITY.md lists them and a test keeps the two in step.
 """
 
 from typing import Final

@@ -53,7 +53,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Printing(msgspec.Struct, frozen=True, kw_only=True):
-    """Which printing it is: a restart by a person changes `time_at_completed`, a re-run after a crash changes nothing."""
+    """Which printing it is: a restart by a person changes `time_at_completed`, a re-run after a crash changes
+    nothing."""
 
     spool_id: Name
     cups_job_id: Count
@@ -62,7 +63,8 @@ class Printing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the analysis found, all copies together. `estimated` says the counts come from a rule, not from the document."""
+    """What the analysis found, all copies together. `estimated` says the counts come from a rule, not from the
+    document."""
 
     impressions: Count
     sheets: Count
@@ -108,7 +110,8 @@ class AuthoriseAnswer(Message, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the real CUPS backend. `exit_code` is None when nobody saw it end; `impressions_completed` is the printer's word."""
+    """One run of the real CUPS backend. `exit_code` is None when nobody saw it end; `impressions_completed` is
+    the printer's word."""
 
     number: Count
     started_at: Millis
@@ -144,8 +147,8 @@ class ReportAnswer(Message, frozen=True, kw_only=True):
 
 
 class Adjust(Message, frozen=True, kw_only=True):
-    """Add `amount` (negative takes away). With `only_if_available` it is refused where it would take available below zero
-    minus the overdraft; `leave` asks for that much more to be left."""
+    """Add `amount` (negative takes away). With `only_if_available` it is refused where it would take available
+    below zero minus the overdraft; `leave` asks for that much more to be left."""
 
     command_id: Uuid
     user_name: Name
@@ -189,8 +192,8 @@ class MoneyAnswer(Message, frozen=True, kw_only=True):
 
 
 class Enroll(Message, frozen=True, kw_only=True):
-    """`token` is the one-time enrolment token; `secret` is made and stored by the provider before it asks, and becomes its
-    access token. The same pair gets the same answer, so a lost reply burns nothing."""
+    """`token` is the one-time enrolment token; `secret` is made and stored by the provider before it asks, and
+    becomes its access token. The same pair gets the same answer, so a lost reply burns nothing."""
 
     token: Name
     secret: Annotated[str, Meta(min_length=32, max_length=128)]
@@ -219,7 +222,8 @@ class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """The provider lives, this is what it sees, and these printings are open in its journal (their reservations renew)."""
+    """The provider lives, this is what it sees, and these printings are open in its journal (their
+    reservations renew)."""
 
     program_version: Text = ""
     host: Text = ""
@@ -280,7 +284,8 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserList(Message, frozen=True, kw_only=True):
-    """`total` counts all matches, `users` holds at most the asked number of them, sorted by name. `as_of` is when it was read."""
+    """`total` counts all matches, `users` holds at most the asked number of them, sorted by name. `as_of` is
+    when it was read."""
 
     users: tuple[UserView, ...]
     total: int
@@ -428,7 +433,8 @@ class MemberList(Message, frozen=True, kw_only=True):
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """One server-sent event's data. `kind`: "jobs" (jobs changed), "topology" (reload the topology), "reset" (reload everything)."""
+    """One server-sent event's data. `kind`: "jobs" (jobs changed), "topology" (reload the topology), "reset"
+    (reload everything)."""
 
     kind: Literal["jobs", "topology", "reset"]
     at: Millis

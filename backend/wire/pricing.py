@@ -1,7 +1,7 @@
 """What a cost rule means. The server charges by it; a provider that reaches no server prices by it.
 
-Amounts are integers in the ledger's minor unit (default scale 4: 0.0150 a page is 150). Rules carry a version so that an
-offline charge can be made by the rule it was priced with.
+Amounts are integers in the ledger's minor unit (default scale 4: 0.0150 a page is 150). Rules carry a version so
+that an offline charge can be made by the rule it was priced with.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
