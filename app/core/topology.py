@@ -1,0 +1,325 @@
+"""The cluster as nodes and edges: what stands on each card and who talks to whom. Pure.
+
+The graph and its accessible equal, the tree, are drawn from the same values. Health is what may be claimed *now*
+(freshness.py), not what was claimed when the picture was read.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from app.core import freshness
+from app.core.viewdata import HEALTH_WORDS, count_text, host_text, money
+from backend.wire.messages import DatabaseView, Health, Ledger, ProviderView, QueueView, ServerView, Topology
+
+Tier = Literal["database", "server", "provider", "queue"]
+EdgeState = Literal["live", "broken", "stale", "replica"]
+
+TIERS: Final[tuple[Tier, ...]] = ("database", "server", "provider", "queue")
+TIER_TITLES: Final[dict[Tier, str]] = {
+    "database": "Database",
+    "server": "Application servers",
+    "provider": "Print servers",
+    "queue": "Queues and printers",
+}
+
+QUEUES_SHOWN: Final = 12
+"""A print server with more queues than this shows the ones in trouble first and one card that stands for the rest."""
+
+WORST_FIRST: Final[tuple[Health, ...]] = ("error", "unknown", "warning", "draining", "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One card. `parent` is the provider of a queue; `dashed` says that this is not (or no longer) counted or known."""
+
+    id: str
+    tier: Tier
+    name: str
+    kind: str
+    health: Health
+    word: str
+    detail: str = ""
+    age: str = "now"
+    badges: tuple[str, ...] = ()
+    dashed: bool = False
+    parent: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def status(self) -> str:
+        """Word and detail in one line, without saying the word twice."""
+        if not self.detail or self.detail.lower().startswith(self.word.lower()):
+            return self.detail or self.word
+        return f"{self.word} · {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    id: str
+    source: str
+    target: str
+    state: EdgeState
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """`captions` holds a line per tier: "3 of 4 serving"."""
+
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    captions: tuple[tuple[Tier, str], ...] = ()
+
+    def node(self, node_id: str) -> Node | None:
+        return next((node for node in self.nodes if node.id == node_id), None)
+
+
+def build(topology: Topology, age_s: float, endpoint: str = "", *, fold: bool = True) -> Graph:
+    """The graph of a picture read `age_s` ago. With `fold`, print servers with many queues show few and count the
+    rest.
+    """
+    databases = tuple(_database(view, age_s) for view in sorted(topology.databases, key=lambda view: view.name))
+    servers = tuple(_server(view, topology, age_s, endpoint) for view in sorted(topology.servers, key=lambda v: v.name))
+    providers = tuple(_provider(view, age_s) for view in sorted(topology.providers, key=lambda view: view.name))
+    queues = _queues(topology, age_s)
+    captions: tuple[tuple[Tier, str], ...] = (
+        ("database", _database_caption(topology)),
+        ("server", _server_caption(topology)),
+        ("provider", _share(providers, "up")),
+        ("queue", _queue_caption(topology)),
+    )
+    shown = tuple(card for provider in providers for card in _folded(queues, provider.id, fold))
+    orphans = tuple(node for node in queues if all(node.parent != provider.id for provider in providers))
+    nodes = databases + servers + providers + shown + orphans
+    return Graph(nodes=nodes, edges=_edges(topology, {node.id: node for node in nodes}), captions=captions)
+
+
+# ---------------------------------------------------------------- cards
+
+
+def _shown(health: Health, word: str, detail: str, node_age: float, age_s: float) -> tuple[Health, str, str]:
+    """Health, word and detail as they may be claimed now; expired good news becomes "No data" with its age."""
+    shown = freshness.shown_health(health, node_age, age_s)
+    if shown == "unknown" and health != "unknown":
+        return shown, HEALTH_WORDS["unknown"], f"last seen {freshness.ago_text(node_age)}"
+    return shown, word, detail
+
+
+def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -> Node:
+    age = view.age_s + age_s
+    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age, age_s)
+    badges = (f"Leader · term {topology.term}",) if view.leader else ()
+    here = bool(endpoint) and (view.url.rstrip("/") == endpoint.rstrip("/") or view.name == topology.seen_by)
+    return Node(
+        id=f"server:{view.name}",
+        tier="server",
+        name=view.name,
+        kind=host_text(view.url),
+        health=health,
+        word=word,
+        detail=detail or ("answers this console" if here else ""),
+        age=freshness.age_text(age),
+        badges=badges,
+        dashed=health == "unknown",
+        facts=(
+            ("Address", view.url),
+            ("State", view.state),
+            ("Version", view.program_version),
+            ("Last heartbeat", freshness.ago_text(age)),
+        ),
+    )
+
+
+_ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "memory": "In memory"}
+
+
+def _database(view: DatabaseView, age_s: float) -> Node:
+    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age_s, age_s)
+    return Node(
+        id=f"database:{view.name}",
+        tier="database",
+        name=view.name,
+        kind=f"{_ENGINES[view.engine]} · {view.role}" if view.role else _ENGINES[view.engine],
+        health=health,
+        word=word,
+        detail=detail,
+        age=freshness.age_text(age_s),
+        dashed=health == "unknown",
+        facts=(("Engine", _ENGINES[view.engine]), ("Role", view.role), ("Read", freshness.ago_text(age_s))),
+    )
+
+
+def _provider(view: ProviderView, age_s: float) -> Node:
+    age = view.age_s + age_s
+    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age, age_s)
+    if not detail and view.backlog:
+        detail = f"{view.backlog:,} unsent"
+    return Node(
+        id=f"provider:{view.provider_id}",
+        tier="provider",
+        name=view.name,
+        kind=f"{view.host or 'CUPS'} · {count_text(view.queue_count, 'queue', 'queues')}",
+        health=health,
+        word=word,
+        detail=detail or "nothing waits to be charged",
+        age=freshness.age_text(age),
+        dashed=health == "unknown",
+        facts=(
+            ("Host", view.host),
+            ("Version", view.program_version),
+            ("Reports not sent yet", f"{view.backlog:,}"),
+            ("Oldest of them", freshness.ago_text(view.oldest_unsent_s) if view.backlog else "–"),
+            ("Last heartbeat", freshness.ago_text(age)),
+        ),
+    )
+
+
+def queue_health(view: QueueView) -> tuple[Health, str]:
+    """A queue's health and word. Switched off on purpose is a pause, not a fault; uncounted printing is a warning."""
+    if view.disabled:
+        return "draining", "Switched off"
+    if view.printer_state == "stopped":
+        return "error", "Stopped"
+    if not view.accepting:
+        return "warning", "Rejecting jobs"
+    if not view.tracked:
+        return "warning", "Untracked"
+    if view.printer_state == "unknown":
+        return "unknown", HEALTH_WORDS["unknown"]
+    return "ok", "Printing" if view.printer_state == "processing" else "Idle"
+
+
+def _queue_detail(view: QueueView, ledger: Ledger) -> str:
+    reasons = ", ".join(reason for reason in view.printer_state_reasons if reason != "none")
+    if reasons:
+        return reasons
+    if not view.tracked:
+        return "jobs print uncounted"
+    return f"{money(view.cost.per_impression, ledger)} a page"
+
+
+def printer_address(device_uri: str) -> str:
+    """The printer behind a queue without our own prefix and without the path: "ipp://10.0.0.7"."""
+    uri = device_uri.removeprefix("inkeeper:/")
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}://{rest.split('/', 1)[0].rpartition('@')[2]}" if separator else uri
+
+
+def _queue(view: QueueView, parent: str, topology: Topology, age_s: float) -> Node:
+    age = max(0.0, (topology.as_of - view.seen_at) / 1000) + age_s
+    health, word = queue_health(view)
+    health, word, detail = _shown(health, word, _queue_detail(view, topology.ledger), age, age_s)
+    address = printer_address(view.device_uri)
+    return Node(
+        id=f"queue:{view.queue_id}",
+        tier="queue",
+        name=view.name,
+        kind=view.location or view.info or address or "no printer address",
+        health=health,
+        word=word,
+        detail=detail,
+        age=freshness.age_text(age),
+        dashed=health == "unknown" or not view.tracked,
+        parent=parent,
+        facts=(
+            ("Print server", view.provider),
+            ("Printer", address),
+            ("Where", view.location),
+            ("About", view.info),
+            ("Price", f"{money(view.cost.per_impression, topology.ledger)} a page"),
+            ("While no server answers", view.offline_policy),
+            ("Jobs so far", f"{view.jobs:,}"),
+            ("Pages so far", f"{view.impressions:,}"),
+            ("Seen", freshness.ago_text(age)),
+        ),
+    )
+
+
+def _queues(topology: Topology, age_s: float) -> tuple[Node, ...]:
+    parents = {view.name: f"provider:{view.provider_id}" for view in topology.providers}
+    ordered = sorted(topology.queues, key=lambda view: (view.provider, view.name))
+    return tuple(_queue(view, parents.get(view.provider, ""), topology, age_s) for view in ordered)
+
+
+def _folded(queues: tuple[Node, ...], parent: str, fold: bool) -> tuple[Node, ...]:
+    """At most `QUEUES_SHOWN` cards: those in trouble first, by name among equals; the last card counts all the
+    others.
+    """
+    mine = tuple(node for node in queues if node.parent == parent)
+    if not fold or len(mine) <= QUEUES_SHOWN:
+        return mine
+    ranked = sorted(mine, key=lambda node: WORST_FIRST.index(node.health))
+    shown, rest = ranked[: QUEUES_SHOWN - 1], ranked[QUEUES_SHOWN - 1 :]
+    worst = min((node.health for node in rest), key=WORST_FIRST.index)
+    alike = sum(node.health == worst for node in rest)
+    more = Node(
+        id=f"more:{parent}",
+        tier="queue",
+        name=f"{len(rest):,} more queues",
+        kind="listed in the table",
+        health=worst,
+        word=HEALTH_WORDS[worst],
+        detail="all of them" if alike == len(rest) else f"{alike:,} of them",
+        parent=parent,
+    )
+    return (*sorted(shown, key=lambda node: node.name), more)
+
+
+# ---------------------------------------------------------------- edges
+
+
+def _edges(topology: Topology, nodes: dict[str, Node]) -> tuple[Edge, ...]:
+    primaries = [view.name for view in topology.databases if view.role != "standby"]
+    edges = [
+        _edge(f"server:{server.name}", f"database:{primary}", nodes)
+        for server in topology.servers
+        for primary in primaries
+    ]
+    for view in topology.databases:
+        if view.role == "standby" and primaries:
+            source = f"database:{primaries[0]}"
+            target = f"database:{view.name}"
+            state: EdgeState = "replica" if nodes[target].health in ("ok", "warning") else "broken"
+            edges.append(Edge(f"{source}>{target}", source, target, state, "replica"))
+    names = {view.name for view in topology.servers}
+    for provider in topology.providers:
+        source = f"provider:{provider.provider_id}"
+        targets = [provider.server] if provider.server in names else sorted(names)[:1] if len(names) == 1 else []
+        edges += [_edge(source, f"server:{name}", nodes) for name in targets]
+        if any(node.parent == source for node in nodes.values()):
+            edges.append(_edge(source, f"queues:{source}", nodes))
+    return tuple(edges)
+
+
+def _edge(source: str, target: str, nodes: dict[str, Node]) -> Edge:
+    """An edge is as good as the worse of its ends: a dead end breaks it, an unknown end makes it a guess."""
+    ends = {nodes[end].health for end in (source, target) if end in nodes}
+    state: EdgeState = "broken" if "error" in ends else "stale" if "unknown" in ends else "live"
+    return Edge(f"{source}>{target}", source, target, state)
+
+
+# ---------------------------------------------------------------- captions
+
+
+def _share(nodes: tuple[Node, ...], word: str) -> str:
+    if not nodes:
+        return "none enrolled yet"
+    good = sum(node.health in ("ok", "warning") for node in nodes)
+    return f"{good} of {len(nodes)} {word}"
+
+
+def _server_caption(topology: Topology) -> str:
+    serving = sum(view.state == "serving" and view.health in ("ok", "warning") for view in topology.servers)
+    return f"{serving} of {len(topology.servers)} serving"
+
+
+def _database_caption(topology: Topology) -> str:
+    engines = sorted({_ENGINES[view.engine] for view in topology.databases})
+    return f"{' + '.join(engines)} · generation {topology.generation}" if engines else "unknown"
+
+
+def _queue_caption(topology: Topology) -> str:
+    tracked = sum(view.tracked for view in topology.queues)
+    if not topology.queues:
+        return "none tracked yet"
+    return f"{tracked} of {len(topology.queues)} tracked"

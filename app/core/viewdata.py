@@ -1,0 +1,224 @@
+"""What the screen says: words, amounts, the one-sentence verdict, and rows for jobs and people. Pure.
+
+Widgets print these strings and paint these tones; they decide nothing. Each tone is always accompanied by a word and a
+glyph, so that no meaning hangs on colour alone.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from app.core import freshness
+from app.core.reducer import State
+from backend.wire.errors import REFUSALS
+from backend.wire.messages import Health, JobState, JobView, Ledger, TransferView, UserView
+from backend.wire.pricing import money_text
+
+Tone = Literal["ok", "warning", "error", "draining", "unknown", "plain"]
+
+HEALTH_WORDS: Final[dict[Health, str]] = {
+    "ok": "Healthy",
+    "warning": "Degraded",
+    "error": "Down",
+    "draining": "Draining",
+    "unknown": "No data",
+}
+
+JOB_WORDS: Final[dict[JobState, tuple[str, Tone]]] = {
+    "received": ("Received", "plain"),
+    "analysed": ("Analysed", "plain"),
+    "held": ("Held", "draining"),
+    "released": ("Released", "plain"),
+    "authorised": ("Authorised", "plain"),
+    "printing": ("Printing", "draining"),
+    "completed": ("Completed", "ok"),
+    "canceled": ("Canceled", "unknown"),
+    "aborted": ("Aborted", "warning"),
+    "denied": ("Denied", "error"),
+    "in_doubt": ("In doubt", "warning"),
+}
+
+MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "estimated": ("estimated", "The count comes from a rule, not from the document"),
+    "offline": ("offline", "Printed while no server answered, charged afterwards"),
+    "late": ("late", "Reported after its reservation had expired"),
+    "possible_duplicate": (
+        "maybe twice",
+        "A crash hid how the first run ended; it may be on paper twice, it is charged once",
+    ),
+    "more_than_reserved": ("over reserve", "More was printed than had been reserved"),
+    "unassigned": ("unassigned", "Fits no account; charged to the account “unassigned”"),
+}
+
+NO_AMOUNT: Final = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sentence on top. `source` names who says so and how old it is."""
+
+    health: Health
+    text: str
+    detail: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """The connection, as shown beside the title."""
+
+    tone: Tone
+    word: str
+    endpoint: str
+
+
+def money(amount: int, ledger: Ledger | None) -> str:
+    """An amount with its currency and a real minus sign; a dash while the ledger's scale is not known yet."""
+    if ledger is None:
+        return NO_AMOUNT
+    return money_text(amount, ledger.decimals, ledger.currency).replace("-", "−")
+
+
+def count_text(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def host_text(url: str) -> str:
+    """A server's address without the scheme: what people call it by."""
+    return url.split("://", 1)[-1].rstrip("/")
+
+
+def database_now_ms(state: State, now: float, wall_ms: int) -> int:
+    """The database's time now: as it was when last read, plus what passed since. `wall_ms` serves until one was
+    read.
+    """
+    if state.topology is None:
+        return wall_ms
+    return state.topology.as_of + int((now - state.topology_at) * 1000)
+
+
+def snapshot_age_s(state: State, now: float) -> float:
+    return max(0.0, now - state.topology_at) if state.topology is not None else 0.0
+
+
+# ---------------------------------------------------------------- connection and verdict
+
+
+def indicator(state: State, now: float) -> Indicator:
+    connection = state.connection
+    endpoint = host_text(connection.endpoint) if connection.endpoint else ""
+    match connection.phase:
+        case "live":
+            return Indicator("ok", "Live", endpoint)
+        case "connecting":
+            return Indicator("draining", "Connecting", count_text(len(connection.servers), "server", "servers"))
+        case "reconnecting":
+            if connection.retry_at is None:
+                return Indicator("warning", "Reconnecting", endpoint)
+            wait = max(1, round(connection.retry_at - now))
+            return Indicator("warning", f"Reconnecting in {wait} s", endpoint)
+        case "failed":
+            return Indicator("error", "Not connected", endpoint)
+        case "idle":
+            return Indicator("unknown", "No cluster", "")
+
+
+def verdict(state: State, now: float) -> Verdict:
+    """One sentence for the whole cluster; what is wrong with the console's own view of it comes first."""
+    connection, topology = state.connection, state.topology
+    age = snapshot_age_s(state, now)
+    if connection.phase == "failed":
+        return Verdict("error", connection.reason or "The connection failed")
+    if connection.phase == "connecting":
+        return Verdict("unknown", "Connecting …", ", ".join(map(host_text, connection.servers)))
+    if connection.phase == "reconnecting" and (topology is None or freshness.is_stale(age, freshness.SNAPSHOT_LIMIT_S)):
+        seen = f"Shown is what was known {freshness.ago_text(age)}." if topology is not None else ""
+        return Verdict("error", "No server answers.", seen, connection.reason)
+    if "topology" in state.forbidden:
+        return Verdict("unknown", "This access token may not see the cluster’s health.")
+    if topology is None:
+        return Verdict("unknown", "Nothing is known yet.")
+    source = f"as seen by {topology.seen_by}, {freshness.ago_text(age)}"
+    if freshness.is_stale(age, freshness.SNAPSHOT_LIMIT_S):
+        return Verdict("unknown", f"This picture is {freshness.age_text(age)} old.", topology.verdict, source)
+    return Verdict(topology.health, topology.verdict, "", source)
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def job_tone(job: JobView) -> Tone:
+    return JOB_WORDS[job.state][1]
+
+
+def job_word(job: JobView) -> str:
+    return JOB_WORDS[job.state][0]
+
+
+def job_cost_text(job: JobView, ledger: Ledger | None) -> str:
+    """What it cost, or what is reserved for it while it prints. A dash where neither applies."""
+    if job.state in ("authorised", "printing", "held", "released"):
+        return f"{money(job.reserved, ledger)} res." if job.reserved else NO_AMOUNT
+    if job.state in ("received", "analysed", "denied"):
+        return NO_AMOUNT
+    return money(job.charged, ledger)
+
+
+def mark_words(job: JobView) -> tuple[str, ...]:
+    return tuple(MARK_WORDS.get(mark, (mark.replace("_", " "), ""))[0] for mark in job.marks)
+
+
+def why_text(job: JobView) -> str:
+    """Why a job was refused, and what its marks mean, one line each; "" for an ordinary job."""
+    lines = [REFUSALS.get(job.code, job.code)] if job.code else []
+    lines += [f"{MARK_WORDS[mark][0]}: {MARK_WORDS[mark][1]}" for mark in job.marks if mark in MARK_WORDS]
+    return "\n".join(lines)
+
+
+def job_remark(job: JobView) -> str:
+    """The short text of the last column: the reason of a refusal, else the marks."""
+    if job.code:
+        return REFUSALS.get(job.code, job.code)
+    return ", ".join(mark_words(job))
+
+
+def job_age_s(job: JobView, database_ms: int) -> float:
+    return max(0.0, (database_ms - job.created_at) / 1000)
+
+
+# ---------------------------------------------------------------- people
+
+
+def person_subtitle(user: UserView) -> str:
+    """The line below a person's name; the login comes first because that is what they are asked for."""
+    parts = (user.name, user.department, user.email, f"card {user.card_number}" if user.card_number else "")
+    return "  ·  ".join(part for part in parts if part)
+
+
+def person_title(user: UserView) -> str:
+    return user.full_name or user.name
+
+
+def standing(user: UserView) -> tuple[tuple[str, Tone], ...]:
+    """The chips beside a person's name: what they may do, each with its tone."""
+    chips: list[tuple[str, Tone]] = []
+    if user.disabled:
+        chips.append(("Printing switched off", "error"))
+    chips.append(("Restricted to credit", "warning") if user.restricted else ("Unrestricted", "plain"))
+    if user.restricted and user.available <= -user.overdraft:
+        chips.append(("No credit left", "error"))
+    return tuple(chips)
+
+
+def transfer_word(transfer: TransferView) -> str:
+    """The code as words: "print-job" → "Print job"."""
+    text = transfer.code.replace("-", " ").replace("_", " ").strip()
+    return text[:1].upper() + text[1:] if text else transfer.kind.capitalize()
+
+
+def found_text(shown: int, total: int) -> str:
+    """How many were found, and whether all are on the screen."""
+    if total == 0:
+        return ""
+    if shown < total:
+        return f"{shown:,} of {total:,} people — type more to narrow it down"
+    return count_text(total, "person", "people")

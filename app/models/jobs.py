@@ -1,0 +1,173 @@
+"""The table of jobs: the store's live window on top, older pages below, fetched by key when somebody scrolls there.
+
+Pages are asked for by the id of the last row, never by a number, so that jobs arriving meanwhile neither repeat nor
+skip a row. The same model shows the jobs of one person, without the live window.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+
+from app.core.freshness import age_text
+from app.core.reducer import newest_first
+from app.core.rows import Insert, Remove, difference
+from app.core.viewdata import job_age_s, job_cost_text, job_remark, job_tone, job_word, why_text
+from app.models.roles import ID, MUTED, TONE, Index
+from backend.wire.messages import JobView, Ledger
+
+STATE, USER, QUEUE, TITLE, IMPRESSIONS, COST, REMARK, AGE = range(8)
+HEADERS: Final = ("State", "User", "Queue", "Document", "Pages", "Cost", "Remarks", "Age")
+NUMBERS: Final = frozenset({IMPRESSIONS, COST, AGE})
+MAX_ROWS: Final = 5000
+
+
+class JobsModel(QAbstractTableModel):
+    """Rows newest first. `fetch` is asked for the page after a job id and answers by `add_page`."""
+
+    def __init__(self, parent: QObject | None = None, fetch: Callable[[str], None] | None = None) -> None:
+        super().__init__(parent)
+        self._jobs: dict[str, JobView] = {}
+        self._order: list[str] = []
+        self._older: dict[str, JobView] = {}
+        self._ledger: Ledger | None = None
+        self._database_ms = int(time.time() * 1000)
+        self._fetch = fetch
+        self._fetching = False
+        self._exhausted = False
+
+    # ---------------------------------------------------------------- filling
+
+    def show_jobs(self, jobs: Mapping[str, JobView] | Iterable[JobView], ledger: Ledger | None, *, fresh: bool) -> None:
+        """Take the window as it is now. `fresh` forgets older pages: the list begins anew."""
+        window = dict(jobs) if isinstance(jobs, Mapping) else {job.job_id: job for job in jobs}
+        if fresh:
+            self._older = {}
+            self._exhausted = self._fetching = False
+        self._ledger = ledger
+        if self._older:
+            # Rows that the live window let go stay, or a gap would open between it and the older pages.
+            self._older |= {key: job for key, job in self._jobs.items() if key not in window}
+        self._rebuild({**self._older, **window})
+
+    def add_page(self, after: str, jobs: Iterable[JobView]) -> None:
+        """The answer to `fetch`; an empty page is the end."""
+        page = {job.job_id: job for job in jobs if job.job_id not in self._jobs}
+        self._fetching = False
+        if not self._order or self._order[-1] != after:
+            return
+        self._exhausted = not page or len(self._order) + len(page) >= MAX_ROWS
+        self._older |= page
+        self._rebuild({**self._older, **self._jobs})
+
+    def page_failed(self) -> None:
+        """Asking again is left to the next scroll."""
+        self._fetching = False
+
+    def set_time(self, database_ms: int) -> None:
+        """Ages are shown as of this moment of the database's clock."""
+        self._database_ms = database_ms
+        if self._order:
+            self.dataChanged.emit(
+                self.index(0, AGE), self.index(len(self._order) - 1, AGE), [Qt.ItemDataRole.DisplayRole]
+            )
+
+    def job(self, row: int) -> JobView | None:
+        return self._jobs[self._order[row]] if 0 <= row < len(self._order) else None
+
+    def row_of(self, job_id: str) -> int:
+        """-1 where there is no such row."""
+        return self._order.index(job_id) if job_id in self._jobs else -1
+
+    def _rebuild(self, jobs: dict[str, JobView]) -> None:
+        order = [job.job_id for job in newest_first(jobs.values())][:MAX_ROWS]
+        operations = difference(self._order, order)
+        if operations is None:
+            self.beginResetModel()
+            self._jobs, self._order = {key: jobs[key] for key in order}, order
+            self.endResetModel()
+            return
+        changed = [key for key in self._order if key in jobs and jobs[key] != self._jobs[key]]
+        self._jobs = {**self._jobs, **jobs}
+        for operation in operations:
+            self._carry_out(operation)
+        self._jobs = {key: jobs[key] for key in self._order}
+        for key in changed:
+            row = self._order.index(key)
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(HEADERS) - 1))
+
+    def _carry_out(self, operation: Remove | Insert) -> None:
+        root = QModelIndex()
+        match operation:
+            case Remove(first, last):
+                self.beginRemoveRows(root, first, last)
+                del self._order[first : last + 1]
+                self.endRemoveRows()
+            case Insert(first, ids):
+                self.beginInsertRows(root, first, first + len(ids) - 1)
+                self._order[first:first] = ids
+                self.endInsertRows()
+
+    # ---------------------------------------------------------------- Qt's questions
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._order)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(HEADERS)
+
+    def canFetchMore(self, parent: Index) -> bool:
+        return self._fetch is not None and not parent.isValid() and bool(self._order) and not self._exhausted
+
+    def fetchMore(self, parent: Index) -> None:
+        if self._fetch is not None and not self._fetching and self.canFetchMore(parent):
+            self._fetching = True
+            self._fetch(self._order[-1])
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        job = self._jobs[self._order[index.row()]]
+        column = index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._text(job, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == TONE:
+            return job_tone(job) if column == STATE else None
+        if role == ID:
+            return job.job_id
+        if role == MUTED:
+            return column in (AGE, REMARK) and not job.code
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return why_text(job) or (job.title if column == TITLE else None)
+        return None
+
+    def _text(self, job: JobView, column: int) -> str:
+        match column:
+            case 0:
+                return job_word(job)
+            case 1:
+                return job.user_name
+            case 2:
+                return job.queue
+            case 3:
+                return job.title or "(no name)"
+            case 4:
+                return f"{job.impressions:,}"
+            case 5:
+                return job_cost_text(job, self._ledger)
+            case 6:
+                return job_remark(job)
+            case _:
+                return age_text(job_age_s(job, self._database_ms))

@@ -1,0 +1,116 @@
+"""The people that a look-up found, in the server's order, and the transfers of one of them."""
+
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractListModel, QAbstractTableModel, QDateTime, QLocale, QModelIndex, QObject, Qt
+
+from app.core.viewdata import Tone, money, person_title, standing, transfer_word
+from app.models.roles import ID, MUTED, TONE, Index
+from backend.wire.messages import Ledger, TransferView, UserList, UserView
+
+
+class UsersModel(QAbstractListModel):
+    """One row a person; the delegate paints from `user` and `balance_text`."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._users: tuple[UserView, ...] = ()
+        self._ledger: Ledger | None = None
+
+    def show_found(self, found: UserList | None) -> None:
+        self.beginResetModel()
+        self._users = found.users if found is not None else ()
+        self._ledger = found.ledger if found is not None else None
+        self.endResetModel()
+
+    def user(self, row: int) -> UserView | None:
+        return self._users[row] if 0 <= row < len(self._users) else None
+
+    def balance_text(self, user: UserView) -> str:
+        return money(user.balance, self._ledger)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._users)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        user = self._users[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return person_title(user)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            words = ", ".join(word for word, _ in standing(user))
+            return f"{person_title(user)}, {user.name}, balance {self.balance_text(user)}, {words}"
+        return user.name if role == ID else None
+
+
+WHEN, WHY, AMOUNT, BALANCE, NOTE = range(5)
+HEADERS: Final = ("When", "What", "Amount", "Balance", "Note")
+NUMBERS: Final = frozenset({AMOUNT, BALANCE})
+
+_KIND_TONES: Final[dict[str, Tone]] = {"pending": "draining", "posted": "ok", "voided": "unknown", "expired": "warning"}
+
+
+class TransfersModel(QAbstractTableModel):
+    """Money moved, newest first, with the balance after each."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._transfers: tuple[TransferView, ...] = ()
+        self._ledger: Ledger | None = None
+
+    def show_transfers(self, transfers: tuple[TransferView, ...], ledger: Ledger | None) -> None:
+        if transfers == self._transfers and ledger == self._ledger:
+            return
+        self.beginResetModel()
+        self._transfers, self._ledger = transfers, ledger
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self._transfers)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(HEADERS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return HEADERS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        transfer, column = self._transfers[index.row()], index.column()
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._text(transfer, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == TONE:
+            return _KIND_TONES[transfer.kind] if column == WHY else None
+        if role == MUTED:
+            return column in (WHEN, NOTE) or transfer.kind != "posted"
+        if role == ID:
+            return str(transfer.sequence)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{transfer.kind} by {transfer.actor}" if transfer.actor else transfer.kind
+        return None
+
+    def _text(self, transfer: TransferView, column: int) -> str:
+        match column:
+            case 0:
+                moment = QDateTime.fromMSecsSinceEpoch(transfer.at)
+                return QLocale.system().toString(moment, "d MMM, HH:mm:ss")
+            case 1:
+                word = transfer_word(transfer)
+                return word if transfer.kind == "posted" else f"{word} ({transfer.kind})"
+            case 2:
+                text = money(transfer.amount, self._ledger)
+                return f"+{text}" if transfer.amount > 0 else text
+            case 3:
+                return money(transfer.balance, self._ledger)
+            case _:
+                return transfer.comment or (f"by {transfer.actor}" if transfer.actor else "")

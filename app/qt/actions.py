@@ -1,0 +1,106 @@
+"""Every command of the console in one table: menus, tool bars, shortcuts and the list of shortcuts are made from it.
+
+A command exists once; a view only connects to it. So a shortcut cannot differ from its menu, and a test can demand that
+each command has a text, a tip and a shortcut or a menu entry.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenuBar
+
+from app.qt import icons
+from app.qt.theme import Theme
+
+Name = Literal[
+    "connection", "reload", "quit", "live", "people", "find", "graph", "tree", "fit", "zoom_in", "zoom_out",
+    "theme_system", "theme_light", "theme_dark", "theme_toggle", "keys", "about",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`group` makes commands exclusive among each other; `icon` names a file of resources/icons."""
+
+    text: str
+    tip: str
+    keys: tuple[str, ...] = ()
+    icon: str = ""
+    group: str = ""
+
+
+SPECS: Final[dict[Name, Spec]] = {
+    "connection": Spec("&Connection…", "Choose the servers and the access token", ("Ctrl+L",), "plug"),
+    "reload": Spec("&Reload", "Read everything again, or connect again", ("F5", "Ctrl+R"), "reload"),
+    "quit": Spec("&Quit", "Close the console", ("Ctrl+Q",)),
+    "live": Spec("&Live view", "The cluster and its jobs", ("Ctrl+1",), "live", "page"),
+    "people": Spec("&People", "Find a person and see the balance", ("Ctrl+2",), "people", "page"),
+    "find": Spec("&Find a person", "Go to the look-up and type", ("Ctrl+F",), "search"),
+    "graph": Spec("As &graph", "Show the cluster as a picture", ("Ctrl+G",), "graph", "shape"),
+    "tree": Spec(
+        "As &table", "Show the same as a table, for keyboard and screen readers", ("Ctrl+Shift+G",), "table", "shape"
+    ),
+    "fit": Spec("&Fit", "Show the whole cluster", ("Ctrl+0",), "fit"),
+    "zoom_in": Spec("Zoom &in", "Closer", ("Ctrl++", "Ctrl+="), "plus"),
+    "zoom_out": Spec("Zoom &out", "Further away", ("Ctrl+-",), "minus"),
+    "theme_system": Spec("As the &system", "Follow the desktop's colours", group="theme"),
+    "theme_light": Spec("&Light", "Light colours", group="theme"),
+    "theme_dark": Spec("&Dark", "Dark colours", group="theme"),
+    "theme_toggle": Spec("&Switch light and dark", "The other colours", ("Ctrl+T",), "moon"),
+    "keys": Spec("&Keyboard", "All shortcuts", ("F1",)),
+    "about": Spec("&About Inkeeper", "Version and licence"),
+}
+
+MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
+    ("&Console", ("connection", "reload", None, "quit")),
+    ("&View", ("live", "people", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
+    ("&Find", ("find",)),
+    ("&Theme", ("theme_system", "theme_light", "theme_dark", None, "theme_toggle")),
+    ("&Help", ("keys", "about")),
+)
+
+
+class Actions(QObject):
+    """The commands as QActions, by name."""
+
+    def __init__(self, theme: Theme, parent: QObject) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._actions: dict[Name, QAction] = {}
+        self._groups: dict[str, QActionGroup] = {}
+        for name, spec in SPECS.items():
+            self._actions[name] = self._make(spec)
+        theme.changed.connect(self._redraw)
+        self._redraw()
+
+    def __getitem__(self, name: Name) -> QAction:
+        return self._actions[name]
+
+    def fill(self, bar: QMenuBar) -> None:
+        for title, names in MENUS:
+            menu = bar.addMenu(title)
+            menu.setAccessibleName(title.replace("&", ""))
+            for name in names:
+                if name is None:
+                    menu.addSeparator()
+                else:
+                    menu.addAction(self._actions[name])
+
+    def _make(self, spec: Spec) -> QAction:
+        action = QAction(spec.text, self)
+        action.setShortcuts([QKeySequence(keys) for keys in spec.keys])
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        keys = f"  ({spec.keys[0]})" if spec.keys else ""
+        action.setToolTip(f"{spec.tip}{keys}")
+        action.setStatusTip(spec.tip)
+        if spec.group:
+            action.setCheckable(True)
+            self._groups.setdefault(spec.group, QActionGroup(self)).addAction(action)
+        return action
+
+    def _redraw(self) -> None:
+        for name, spec in SPECS.items():
+            if spec.icon:
+                self._actions[name].setIcon(icons.icon(spec.icon, self._theme.colors))

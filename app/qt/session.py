@@ -1,0 +1,106 @@
+"""One connection of the console to one cluster: its client, its feed, and questions asked beside it.
+
+Everything that touches the client runs on the bridge's loop. Leaving a cluster cancels its feed and all questions
+under way before the next one is entered, so that no answer of the old cluster can appear in the new one.
+"""
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject
+
+from app.core.feed import Feed
+from app.core.profiles import Profile
+from app.core.reducer import Closed, Message
+from app.qt.bridge import AsyncBridge, Handle
+from app.qt.store import Store
+from backend.client.client import ApiClient
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[[ApiClient], Coroutine[Any, Any, T]]
+
+
+class NotConnected(Exception):
+    """Asked while no cluster is set."""
+
+
+class Session(QObject):
+    """At most one cluster at a time. Used on the GUI thread."""
+
+    def __init__(self, store: Store, bridge: AsyncBridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.store = store
+        self.profile: Profile | None = None
+        self._bridge = bridge
+        self._client: ApiClient | None = None
+        self._feed: Feed | None = None
+        self._handles: set[Handle] = set()
+        self._era = 0
+
+    def open(self, profile: Profile) -> None:
+        """Enter a cluster, leaving the one before."""
+        self.leave()
+        self.profile = profile
+        self._client = ApiClient(profile.servers, profile.token, user_agent="inkeeper-console")
+        era = self._era
+
+        def emit(message: Message) -> None:
+            # A feed that is being cancelled may still speak; its cluster is no longer on the screen.
+            if era == self._era:
+                self.store.put(message)
+
+        self._feed = Feed(self._client, profile.servers, emit)
+        self._keep(self._bridge.submit(self._feed.run()))
+
+    def leave(self) -> None:
+        self._era += 1
+        for handle in self._handles:
+            handle.cancel()
+        self._handles.clear()
+        if self._client is not None:
+            self._bridge.submit(self._client.aclose())
+        self._client = self._feed = self.profile = None
+        self.store.put(Closed())
+        self.store.flush()
+
+    def reload(self) -> None:
+        """Read everything again; after a failure connect anew."""
+        if self.store.state.connection.phase == "failed" and self.profile is not None:
+            self.open(self.profile)
+        elif self._feed is not None:
+            self._bridge.submit(_reload(self._feed))
+
+    def ask(
+        self,
+        question: "Ask[T]",
+        on_done: Callable[[T], None],
+        on_error: Callable[[Exception], None],
+        owner: QObject,
+    ) -> Handle:
+        """Ask the cluster something; one of the callbacks comes on the GUI thread unless cancelled or `owner` is
+        gone.
+        """
+        if self._client is None:
+            handle = Handle()
+            self._bridge.post(lambda: None if handle.cancelled else on_error(NotConnected("no cluster is set")))
+            return handle
+        return self._keep(self._bridge.submit(question(self._client), on_done, on_error, owner))
+
+    def close(self) -> bool:
+        """Leave, and end the network thread. True when it ended in time."""
+        self._era += 1
+        client, self._client = self._client, None
+        self.store.close()
+        return self._bridge.close(client.aclose() if client is not None else None)
+
+    def _keep(self, handle: Handle) -> Handle:
+        self._handles = {kept for kept in self._handles if not kept.done} | {handle}
+        return handle
+
+
+async def _reload(feed: Feed) -> None:
+    feed.reload()

@@ -1,0 +1,1 @@
+"""Widgets. They show what models and view data say and decide nothing themselves."""

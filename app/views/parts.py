@@ -1,0 +1,350 @@
+"""Small widgets that the views are built of: labels in a theme's colour, cards, chips, marks, buttons, empty
+states.
+
+They paint themselves from `theme.colors` at paint time, so a change of scheme is one repaint. Whatever can be seen
+has a name for assistive technology, set here where the text is known.
+"""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.viewdata import Tone
+from app.qt import glyphs, icons
+from app.qt.theme import Colors, Theme
+
+RADIUS = 10
+
+
+def font(base: QFont, px: float, bold: bool = False) -> QFont:
+    """The same family at a size in pixels: the console is laid out in pixels, screens scale by their own ratio."""
+    result = QFont(base)
+    result.setPixelSize(round(px))
+    result.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    return result
+
+
+def label(theme: Theme, text: str = "", role: str = "text", px: float = 13, bold: bool = False) -> QLabel:
+    result = QLabel(text)
+    result.setFont(font(result.font(), px, bold))
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    theme.tint(result, role)
+    return result
+
+
+class Elided(QLabel):
+    """A label that ends in "…" where it has no room, with the whole text as its tool tip."""
+
+    def __init__(self, theme: Theme, role: str = "text", px: float = 13, bold: bool = False) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setFont(font(self.font(), px, bold))
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        theme.tint(self, role)
+
+    def show_text(self, text: str) -> None:
+        self._whole = text
+        self.setAccessibleName(text)
+        self._cut()
+
+    def sizeHint(self) -> QSize:
+        return QSize(QFontMetrics(self.font()).horizontalAdvance(self._whole) + 2, super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._cut()
+
+    def _cut(self) -> None:
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width())
+        self.setText(shown)
+        self.setToolTip(self._whole if shown != self._whole else "")
+
+
+class Card(QFrame):
+    """A rounded box. `ground` and `line` name colours of the theme; `line` may be "" for none."""
+
+    def __init__(self, theme: Theme, ground: str = "card", line: str = "line") -> None:
+        super().__init__()
+        self._theme = theme
+        self._ground = ground
+        self._line = line
+        theme.on_change(self, self.update)
+
+    def set_look(self, ground: str, line: str) -> None:
+        self._ground, self._line = ground, line
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setBrush(QColor(self._theme.color(self._ground)))
+            painter.setPen(QPen(QColor(self._theme.color(self._line))) if self._line else Qt.PenStyle.NoPen)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
+        finally:
+            painter.end()
+
+
+class Mark(QWidget):
+    """A health mark of fixed size."""
+
+    def __init__(self, theme: Theme, size: int = 18) -> None:
+        super().__init__()
+        self._theme = theme
+        self._tone: Tone = "unknown"
+        self.setFixedSize(size, size)
+        theme.on_change(self, self.update)
+
+    def show_tone(self, tone: Tone, word: str) -> None:
+        self._tone = tone
+        self.setAccessibleName(word)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            glyphs.draw(painter, QRectF(self.rect()).adjusted(1, 1, -1, -1), self._tone, self._theme.colors)
+        finally:
+            painter.end()
+
+
+class Chip(QWidget):
+    """A mark and a word in a pill; optionally a second, paler text behind it."""
+
+    HEIGHT = 28
+
+    def __init__(self, theme: Theme, ground: str = "card") -> None:
+        super().__init__()
+        self._theme = theme
+        self._ground = ground
+        self._tone: Tone = "unknown"
+        self._word = self._rest = ""
+        self.setFont(font(self.font(), 12, bold=True))
+        self.setFixedHeight(self.HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        theme.on_change(self, self.update)
+
+    def show_words(self, tone: Tone, word: str, rest: str = "") -> None:
+        self._tone, self._word, self._rest = tone, word, rest
+        self.setAccessibleName(f"{word} {rest}".strip())
+        self.setFixedWidth(self._width())
+        self.update()
+
+    def _rest_font(self) -> QFont:
+        return font(self.font(), 12)
+
+    def _width(self) -> int:
+        width = 34 + QFontMetrics(self.font()).horizontalAdvance(self._word) + 12
+        return width + (QFontMetrics(self._rest_font()).horizontalAdvance(self._rest) + 8 if self._rest else 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            self._paint(painter, self._theme.colors)
+        finally:
+            painter.end()
+
+    def _paint(self, painter: QPainter, colors: Colors) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(self._theme.color(self._ground)))
+        painter.setPen(QColor(colors.line))
+        half = self.HEIGHT / 2
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), half, half)
+        glyphs.draw(painter, QRectF(10, half - 8, 16, 16), self._tone, colors)
+        painter.setFont(self.font())
+        painter.setPen(QColor(colors.tone(self._tone)))
+        x = 34
+        painter.drawText(QRectF(x, 0, self.width() - x, self.HEIGHT), Qt.AlignmentFlag.AlignVCenter, self._word)
+        if self._rest:
+            x += QFontMetrics(self.font()).horizontalAdvance(self._word) + 8
+            painter.setFont(self._rest_font())
+            painter.setPen(QColor(colors.muted))
+            painter.drawText(QRectF(x, 0, self.width() - x, self.HEIGHT), Qt.AlignmentFlag.AlignVCenter, self._rest)
+
+
+class IconButton(QToolButton):
+    """A flat button with one of our icons; the name is its tool tip and what a screen reader says."""
+
+    def __init__(self, theme: Theme, icon_name: str, name: str, size: int = 18) -> None:
+        super().__init__()
+        self._theme = theme
+        self._icon_name = icon_name
+        self.setAutoRaise(True)
+        self.setIconSize(QSize(size, size))
+        self.setAccessibleName(name)
+        self.setToolTip(name)
+        theme.on_change(self, self._redraw)
+
+    def show_icon(self, icon_name: str) -> None:
+        self._icon_name = icon_name
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self.setIcon(icons.icon(self._icon_name, self._theme.colors, self.iconSize().width()))
+
+
+class Picture(QWidget):
+    """One of our icons as a still picture."""
+
+    def __init__(self, theme: Theme, icon_name: str, size: int, role: str = "muted") -> None:
+        super().__init__()
+        self._theme = theme
+        self._icon_name = icon_name
+        self._role = role
+        self.setFixedSize(size, size)
+        theme.on_change(self, self.update)
+
+    def show_icon(self, icon_name: str, role: str = "muted") -> None:
+        self._icon_name, self._role = icon_name, role
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            color = self._theme.color(self._role)
+            painter.drawPixmap(0, 0, icons.pixmap(self._icon_name, color, self.width(), self.devicePixelRatioF()))
+        finally:
+            painter.end()
+
+
+class StatePane(QWidget):
+    """What stands where there is nothing to show: a picture, what it means, what to do, and a button that does it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._picture = Picture(theme, "empty", 44)
+        self._title = label(theme, role="text", px=16, bold=True)
+        self._text = label(theme, role="muted", px=13)
+        self._text.setWordWrap(True)
+        self._text.setMaximumWidth(460)
+        self._text.setMinimumWidth(320)
+        self.button = QPushButton()
+        self._act: Callable[[], None] = lambda: None
+        self.button.clicked.connect(lambda: self._act())
+        box = QVBoxLayout(self)
+        box.setSpacing(8)
+        box.addStretch(1)
+        for widget in (self._picture, self._title, self._text, self.button):
+            box.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        box.insertSpacing(box.indexOf(self.button), 6)
+        box.addStretch(1)
+        for text in (self._title, self._text):
+            text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+
+    def show_state(
+        self, icon_name: str, title: str, text: str, action: str = "", act: Callable[[], None] | None = None
+    ) -> None:
+        self._picture.show_icon(icon_name)
+        self._title.setText(title)
+        self._text.setText(text)
+        self.button.setText(action)
+        self.button.setVisible(bool(action))
+        self._act = act or (lambda: None)
+        self.setAccessibleName(f"{title}. {text}")
+
+
+class Table(QTableView):
+    """A table as all of ours look: whole rows, fixed height, no grid, no wrapping, elided text."""
+
+    ROW = 32
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setTabKeyNavigation(False)
+        self.setFont(font(self.font(), 12.5))
+        rows = self.verticalHeader()
+        rows.setVisible(False)
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(self.ROW)
+        columns = self.horizontalHeader()
+        columns.setHighlightSections(False)
+        columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        columns.setFont(font(self.font(), 11.5))
+        columns.setMinimumSectionSize(40)
+        columns.setAccessibleName(f"{name}: columns")
+        theme.on_change(self, lambda: self.setStyleSheet(item_view_sheet(theme.colors)))
+
+    def lay_out(self, widths: dict[int, int], stretch: int) -> None:
+        """Fixed widths by column, one column takes what is left."""
+        header = self.horizontalHeader()
+        for column, width in widths.items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(column, width)
+        header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+
+
+def item_view_sheet(colors: Colors) -> str:
+    """Tables, lists and trees: flat headers, quiet selection, slim scroll bars."""
+    return f"""
+    QAbstractItemView {{ background: {colors.card}; color: {colors.text}; border: none; outline: none;
+        selection-background-color: {colors.selected}; selection-color: {colors.text}; }}
+    QAbstractItemView::item {{ padding: 0 8px; border: none; border-bottom: 1px solid {colors.line}; }}
+    QAbstractItemView::item:hover {{ background: {colors.hover}; }}
+    QAbstractItemView::item:selected {{ background: {colors.selected}; color: {colors.text}; }}
+    QHeaderView {{ background: {colors.card}; border: none; }}
+    QHeaderView::section {{ background: {colors.card}; color: {colors.muted}; border: none;
+        border-bottom: 1px solid {colors.line_strong}; padding: 6px 8px; }}
+    {scroll_bar_sheet(colors)}
+    """
+
+
+def scroll_bar_sheet(colors: Colors) -> str:
+    return f"""
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+    QScrollBar::handle {{ background: {colors.line_strong}; border-radius: 4px; margin: 1px; }}
+    QScrollBar::handle:vertical {{ min-height: 28px; }}
+    QScrollBar::handle:horizontal {{ min-width: 28px; }}
+    QScrollBar::handle:hover {{ background: {colors.edge}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+    """
+
+
+def row(*widgets: QWidget | int, spacing: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QHBoxLayout:
+    """Widgets beside each other; an int is a stretch of that weight."""
+    box = QHBoxLayout()
+    box.setSpacing(spacing)
+    box.setContentsMargins(*margins)
+    for widget in widgets:
+        if isinstance(widget, int):
+            box.addStretch(widget)
+        else:
+            box.addWidget(widget)
+    return box
+
+
+def column(*widgets: QWidget | int, spacing: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QVBoxLayout:
+    """Widgets below each other; an int is a stretch of that weight."""
+    box = QVBoxLayout()
+    box.setSpacing(spacing)
+    box.setContentsMargins(*margins)
+    for widget in widgets:
+        if isinstance(widget, int):
+            box.addStretch(widget)
+        else:
+            box.addWidget(widget)
+    return box
