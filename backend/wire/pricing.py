@@ -4,7 +4,7 @@ Amounts are integers in the ledger's minor unit (default scale 4: 0.0150 a page 
 that an offline charge can be made by the rule it was priced with.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, DecimalException
 
 import msgspec
 
@@ -39,7 +39,7 @@ def minor_units(text: str, decimals: int) -> int:
     try:
         value = Decimal(text)
         scaled = (value * (10**decimals)).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    except InvalidOperation as error:
+    except DecimalException as error:
         raise ValueError(f"{text!r} is not an amount") from error
     if not value.is_finite() or abs(scaled) > MAX_AMOUNT:
         raise ValueError(f"{text!r} is not an amount this ledger can hold")
