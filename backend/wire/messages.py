@@ -294,7 +294,7 @@ class UserList(Message, frozen=True, kw_only=True):
 
 
 class TransferView(msgspec.Struct, frozen=True, kw_only=True):
-    """`kind`: pending, posted, voided or expired. `amount` is signed as the account's owner sees it."""
+    """`amount` is signed as the account's owner sees it; `user_name` is told in lists over all accounts."""
 
     sequence: int
     at: Millis
@@ -305,6 +305,7 @@ class TransferView(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str = ""
     actor: str = ""
     comment: str = ""
+    user_name: str = ""
 
 
 class TransferList(Message, frozen=True, kw_only=True):

@@ -1,0 +1,29 @@
+"""Who may do what: roles, and the person or program behind a token. Pure."""
+
+from typing import Final, get_args
+
+import msgspec
+
+from backend.wire.messages import Role
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+VIEWERS: Final[frozenset[Role]] = frozenset({"admin", "helpdesk", "auditor"})
+MONEY: Final[frozenset[Role]] = frozenset({"admin", "helpdesk"})
+ADMIN: Final[frozenset[Role]] = frozenset({"admin"})
+PROVIDER: Final[frozenset[Role]] = frozenset({"provider"})
+ANYBODY: Final[frozenset[Role]] = frozenset(ROLES)
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who holds a token. `provider_id` is 0 for everybody but providers; `expires_at` 0 means never."""
+
+    role: Role
+    name: str
+    provider_id: int = 0
+    expires_at: int = 0
+
+    @property
+    def actor(self) -> str:
+        """How the ledger and the audit log name them."""
+        return f"{self.role}:{self.name}"

@@ -1,0 +1,76 @@
+"""The settings that are kept in the database, so that every server of a cluster goes by the same.
+
+`KNOWN` names those that Inkeeper reads, with what they are when nobody set them; other keys are kept for the programs
+that put them there. Amounts are whole numbers in minor units.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from backend.access.service import write_audit
+from backend.access.tables import setting
+from backend.db.dialect import upsert
+from backend.db.engine import now_ms
+from backend.wire.pricing import MAX_AMOUNT
+
+MAX_KEY = 255
+
+
+class SettingInvalid(Exception):
+    """The value does not fit the setting; the text says what does."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A setting that Inkeeper reads. `check` raises SettingInvalid; `secret` ones are not written to the audit log."""
+
+    default: str
+    check: Callable[[str, str], None]
+    secret: bool = False
+
+
+def _text(key: str, value: str) -> None:
+    """Anything."""
+
+
+def _amount(key: str, value: str) -> None:
+    if not value.isdecimal() or int(value) > MAX_AMOUNT:
+        raise SettingInvalid(f"{key} is a whole number of minor units, 0 or more")
+
+
+def _switch(key: str, value: str) -> None:
+    if value not in ("true", "false"):
+        raise SettingInvalid(f"{key} is true or false")
+
+
+KNOWN: Final[Mapping[str, Known]] = {
+    "users.initial-credit": Known("0", _amount),
+    "users.default-restricted": Known("false", _switch),
+    "users.default-overdraft": Known("0", _amount),
+    "printers.default-cost": Known("500", _amount),
+    "auth.webservices.auth-token": Known("", _text, secret=True),
+    "auth.webservices.allowed-addresses": Known("", _text),
+    "health.api.key": Known("", _text, secret=True),
+}
+
+
+def read_settings(conn: sa.Connection, *keys: str) -> dict[str, str]:
+    """The settings of these keys; known ones that nobody set have their default, others are left out."""
+    rows = conn.execute(sa.select(setting.c.key, setting.c.value).where(setting.c.key.in_(keys)))
+    found = {key: KNOWN[key].default for key in keys if key in KNOWN}
+    return found | {row.key: row.value for row in rows}
+
+
+def write_setting(conn: sa.Connection, key: str, value: str, actor: str, role: str) -> None:
+    """Set one. Raises SettingInvalid."""
+    if not 0 < len(key) <= MAX_KEY or not key.isprintable() or key != key.strip():
+        raise SettingInvalid(f"a setting's name has 1 to {MAX_KEY} printable characters")
+    known = KNOWN.get(key)
+    if known is not None:
+        known.check(key, value)
+    row = {"key": key, "value": value, "updated_at": now_ms(conn)}
+    upsert(conn, setting, [setting.c.key], [row], ["value", "updated_at"])
+    write_audit(conn, actor, role, "setting-changed", key, "" if known is None or known.secret else value)

@@ -1,0 +1,139 @@
+"""Reading people: lists as somebody types, one person, a person's transfers. Functions of a connection, run by
+`Database.run`.
+
+Fast with 300,000 users: what was typed is looked up as prefixes in the index of words, and at most MATCHES people are
+gathered before they are sorted; "1000 matches" means "at least that many, type more".
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.db.engine import now_ms
+from backend.ledger.model import Kind
+from backend.ledger.tables import account, transfer
+from backend.people.model import is_disabled
+from backend.people.tables import user, user_word
+from backend.people.words import LAST_CHARACTER, typed
+from backend.wire.messages import TransferView, UserView
+
+MATCHES = 1000
+MAX_LIMIT = 500
+_HOUR_MS = 3_600_000
+_NEWEST_WINDOWS_MS = (_HOUR_MS, 24 * _HOUR_MS, 30 * 24 * _HOUR_MS)
+
+_WHO = user.join(account, account.c.account_id == user.c.account_id)
+_COLUMNS = (
+    user.c.name, user.c.full_name, user.c.email, user.c.department, user.c.card_number, user.c.notes,
+    user.c.disabled, user.c.disabled_until, account.c.credits_posted, account.c.debits_posted,
+    account.c.debits_pending, account.c.overdraft, account.c.restricted, account.c.print_jobs,
+    account.c.print_impressions,
+)  # fmt: skip
+
+
+def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tuple[tuple[UserView, ...], int]:
+    """Users sorted by name whose words begin with all the typed words, and how many there are (at most MATCHES)."""
+    words = typed(query)
+    statement = sa.select(*_COLUMNS).select_from(_WHO).order_by(user.c.name)
+    if words:
+        ids = _matching(conn, words)
+        statement, total = statement.where(user.c.user_id.in_(ids)), len(ids)
+    else:
+        total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
+    rows = conn.execute(statement.limit(min(limit, MAX_LIMIT)).offset(offset)).all()
+    now = now_ms(conn)
+    return tuple(_view(row, now) for row in rows), total
+
+
+def get_user(conn: sa.Connection, name: str) -> UserView | None:
+    """The user of exactly this (mapped) name."""
+    row = conn.execute(sa.select(*_COLUMNS).select_from(_WHO).where(user.c.name == name)).one_or_none()
+    return None if row is None else _view(row, now_ms(conn))
+
+
+def account_of(conn: sa.Connection, name: str) -> int | None:
+    """The account of the user of this name."""
+    return conn.scalar(sa.select(user.c.account_id).where(user.c.name == name))
+
+
+def transfers_of(conn: sa.Connection, account_id: int, limit: int, before: int) -> tuple[TransferView, ...]:
+    """An account's transfers, newest first, those before the sequence `before` (0: from the newest)."""
+    statement = sa.select(transfer).where(transfer.c.account_id == account_id)
+    if before:
+        statement = statement.where(transfer.c.sequence < before)
+    rows = conn.execute(statement.order_by(transfer.c.sequence.desc()).limit(min(limit, MAX_LIMIT)))
+    return tuple(_transfer_view(row, "") for row in rows)
+
+
+def newest_transfers(conn: sa.Connection, limit: int) -> tuple[TransferView, ...]:
+    """The newest transfers of all accounts. Looks back step by step: the ledger is large, its last hour is not."""
+    wanted = min(limit, MAX_LIMIT)
+    statement = (
+        sa.select(transfer, account.c.name.label("user_name"))
+        .join(account, account.c.account_id == transfer.c.account_id)
+        .order_by(transfer.c.at.desc(), transfer.c.account_id, transfer.c.sequence.desc())
+        .limit(wanted)
+    )
+    if conn.dialect.name == "sqlite":  # rows of a table are kept in the order they were written
+        rows = conn.execute(statement.order_by(None).order_by(sa.text("transfer.rowid DESC"))).all()
+        return tuple(_transfer_view(row, row.user_name) for row in rows)
+    now = now_ms(conn)
+    for window in _NEWEST_WINDOWS_MS:
+        rows = conn.execute(statement.where(transfer.c.at > now - window)).all()
+        if len(rows) == wanted:
+            return tuple(_transfer_view(row, row.user_name) for row in rows)
+    return tuple(_transfer_view(row, row.user_name) for row in conn.execute(statement))
+
+
+def _matching(conn: sa.Connection, words: tuple[str, ...]) -> list[int]:
+    first, *others = words
+    statement = sa.select(user_word.c.user_id).where(
+        user_word.c.word >= first, user_word.c.word < first + LAST_CHARACTER
+    )
+    for word in others:
+        other = user_word.alias()
+        statement = statement.where(
+            sa.exists().where(
+                other.c.user_id == user_word.c.user_id, other.c.word >= word, other.c.word < word + LAST_CHARACTER
+            )
+        )
+    found = conn.scalars(statement.order_by(user_word.c.word).limit(2 * MATCHES))
+    return list(dict.fromkeys(found))[:MATCHES]
+
+
+def _view(row: sa.Row[*tuple[Any, ...]], now: int) -> UserView:
+    balance = row.credits_posted - row.debits_posted
+    return UserView(
+        name=row.name,
+        full_name=row.full_name,
+        email=row.email,
+        department=row.department,
+        card_number=row.card_number,
+        notes=row.notes,
+        balance=balance,
+        reserved=row.debits_pending,
+        available=balance - row.debits_pending,
+        overdraft=row.overdraft,
+        restricted=row.restricted,
+        disabled=is_disabled(row.disabled, row.disabled_until, now),
+        print_jobs=row.print_jobs,
+        print_impressions=row.print_impressions,
+    )
+
+
+_KINDS = {Kind.PENDING: "pending", Kind.POSTED: "posted", Kind.VOIDED: "voided", Kind.EXPIRED: "expired"}
+
+
+def _transfer_view(row: sa.Row[*tuple[Any, ...]], user_name: str) -> TransferView:
+    return TransferView(
+        sequence=row.sequence,
+        at=row.at,
+        kind=_KINDS[Kind(row.kind)],  # type: ignore[arg-type]  # the four words of the contract
+        code=row.code,
+        amount=row.amount if row.credit_account_id == row.account_id else -row.amount,
+        balance=row.balance_after,
+        job_id=row.job_id or "",
+        actor=row.actor,
+        comment=row.comment,
+        user_name=user_name,
+    )

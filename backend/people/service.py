@@ -1,0 +1,152 @@
+"""Making users and changing their details. Functions of a connection, run by `Database.write`.
+
+Invariants: a user always has an account; a user who starts with money has the transfer that says so, made in the same
+transaction as the account, so that the sum of transfers is the balance from the first moment; `user_word` follows the
+details in the same transaction.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from backend.access.service import write_audit
+from backend.base.ids import uuid7
+from backend.db.dialect import insert_or_nothing
+from backend.db.engine import now_ms
+from backend.ledger.model import FUNDING, Kind
+from backend.ledger.tables import account, account_stripe, transfer
+from backend.people.errors import CardTaken, NameTaken, UserUnknown
+from backend.people.model import UserChange, UserDefaults
+from backend.people.tables import user, user_word
+from backend.people.words import words_of
+
+_COUNTERS = (
+    "credits_posted", "debits_posted", "debits_pending", "sequence",
+    "offline_total", "late_total", "excess_total", "print_jobs", "print_impressions",
+)  # fmt: skip
+
+
+def provision_users(conn: sa.Connection, names: Iterable[str], defaults: UserDefaults) -> None:
+    """Make those users that are not there yet. Two servers may do so at once: one of them makes each user."""
+    for name in sorted(set(names)):
+        _insert_user(conn, name, {}, defaults)
+
+
+def create_user(
+    conn: sa.Connection,
+    name: str,
+    details: UserChange,
+    defaults: UserDefaults,
+    *,
+    internal: bool,
+    actor: str,
+    role: str,
+) -> None:
+    """Make one user with details. Raises NameTaken, CardTaken."""
+    _refuse_taken_card(conn, details.card_number, except_name="")
+    made = _insert_user(conn, name, {"internal": internal, **_changed(details)}, defaults)
+    if not made:
+        raise NameTaken(f"there is a user {name!r} already")
+    write_audit(conn, actor, role, "user-created", name)
+
+
+def update_user(conn: sa.Connection, name: str, change: UserChange, *, actor: str, role: str) -> None:
+    """Change a user's details. Raises UserUnknown, CardTaken."""
+    values = _changed(change)
+    row = conn.execute(sa.select(user).where(user.c.name == name).with_for_update()).mappings().one_or_none()
+    if row is None:
+        raise UserUnknown(f"there is no user {name!r}")
+    _refuse_taken_card(conn, change.card_number, except_name=name)
+    try:
+        conn.execute(sa.update(user).where(user.c.user_id == row["user_id"]).values(**values, updated_at=now_ms(conn)))
+    except sa.exc.IntegrityError as error:  # another server gave the card away since we looked
+        raise CardTaken("another user has that card") from error
+    _set_words(conn, row["user_id"], {**row, **values})
+    write_audit(conn, actor, role, "user-changed", name, ", ".join(sorted(values)))
+
+
+def _changed(change: UserChange) -> dict[str, Any]:
+    fields = {name: change.__getattribute__(name) for name in change.__struct_fields__}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _insert_user(conn: sa.Connection, name: str, details: Mapping[str, Any], defaults: UserDefaults) -> bool:
+    """False, and nothing changed, where the name is taken."""
+    if conn.scalar(sa.select(user.c.user_id).where(user.c.name == name)) is not None:
+        return False
+    now = now_ms(conn)
+    account_id = _insert_account(conn, name, defaults)
+    values = {**details, "name": name, "account_id": account_id, "created_at": now, "updated_at": now}
+    statement = insert_or_nothing(conn, user, [user.c.name]).values(**values).returning(user.c.user_id)
+    try:
+        user_id = conn.scalar(statement)
+    except sa.exc.IntegrityError as error:
+        raise CardTaken("another user has that card") from error
+    if user_id is None:  # another server was faster
+        conn.execute(sa.delete(account).where(account.c.account_id == account_id))
+        return False
+    _set_words(conn, user_id, values)
+    if defaults.initial_credit > 0:
+        _book_initial_credit(conn, account_id, defaults.initial_credit, now)
+    return True
+
+
+def _insert_account(conn: sa.Connection, name: str, defaults: UserDefaults) -> int:
+    credit = max(0, defaults.initial_credit)
+    values = {
+        "kind": "user",
+        "name": name,
+        "restricted": defaults.restricted,
+        "overdraft": defaults.overdraft,
+        **dict.fromkeys(_COUNTERS, 0),
+        "credits_posted": credit,
+        "sequence": 1 if credit else 0,
+    }
+    return int(conn.execute(sa.insert(account).values(**values).returning(account.c.account_id)).scalar_one())
+
+
+def _book_initial_credit(conn: sa.Connection, account_id: int, amount: int, now: int) -> None:
+    conn.execute(
+        sa.insert(transfer).values(
+            account_id=account_id,
+            sequence=1,
+            kind=int(Kind.POSTED),
+            code="initial-credit",
+            debit_account_id=FUNDING,
+            credit_account_id=account_id,
+            amount=amount,
+            balance_after=amount,
+            command_id=uuid7(),
+            actor="system",
+            comment="",
+            term=0,
+            at=now,
+        )
+    )
+    stripe = {"account_id": FUNDING, "stripe": 0}
+    conn.execute(
+        insert_or_nothing(conn, account_stripe, [account_stripe.c.account_id, account_stripe.c.stripe]).values(
+            **stripe, credits_posted=0, debits_posted=0
+        )
+    )
+    conn.execute(
+        sa.update(account_stripe)
+        .where(account_stripe.c.account_id == FUNDING, account_stripe.c.stripe == 0)
+        .values(debits_posted=account_stripe.c.debits_posted + amount)
+    )
+
+
+def _set_words(conn: sa.Connection, user_id: int, details: Mapping[str, Any]) -> None:
+    texts = [str(details.get(key) or "") for key in ("name", "full_name", "email", "card_number")]
+    conn.execute(sa.delete(user_word).where(user_word.c.user_id == user_id))
+    words = sorted(words_of(*texts))
+    if words:
+        conn.execute(sa.insert(user_word), [{"user_id": user_id, "word": word} for word in words])
+
+
+def _refuse_taken_card(conn: sa.Connection, card_number: str | None, except_name: str) -> None:
+    if card_number:
+        owner = conn.scalar(sa.select(user.c.name).where(user.c.card_number == card_number))
+        if owner is not None and owner != except_name:
+            raise CardTaken("another user has that card")

@@ -1,0 +1,46 @@
+"""The words by which a person is found, and the words of what somebody typed: pure.
+
+Without case and accents beside the spelling as it is, so that "muller" and "MÜLLER" both find Müller; hyphenated
+names by the whole and by each part.
+"""
+
+import re
+import unicodedata
+
+MAX_WORD = 64
+MAX_WORDS = 40
+MAX_TYPED = 5
+LAST_CHARACTER = "\U0010ffff"
+
+_PARTS = re.compile(r"[^\W_]+")
+
+
+def words_of(name: str, full_name: str, email: str, card_number: str) -> frozenset[str]:
+    """At most MAX_WORDS words of at most MAX_WORD characters."""
+    found: dict[str, None] = {}
+    for text, whole in ((name, True), (email, True), (card_number, True), (full_name, False)):
+        folded = fold(text)
+        pieces = [folded] if whole else folded.split()
+        if text is not email and text is not card_number:
+            pieces += _PARTS.findall(folded)
+        for piece in pieces:
+            found.setdefault(piece[:MAX_WORD])
+            found.setdefault(_without_accents(piece)[:MAX_WORD])
+    found.pop("", None)
+    return frozenset(list(found)[:MAX_WORDS])
+
+
+def typed(query: str) -> tuple[str, ...]:
+    """The words somebody typed, longest (most telling) first; each is a prefix to look for."""
+    words = dict.fromkeys(word[:MAX_WORD] for word in fold(query).split())
+    return tuple(sorted(words, key=len, reverse=True)[:MAX_TYPED])
+
+
+def fold(text: str) -> str:
+    """Case and control characters away; composed, so that the same letters are the same characters."""
+    plain = "".join(char for char in unicodedata.normalize("NFC", text) if char.isspace() or char.isprintable())
+    return unicodedata.normalize("NFC", plain.casefold()).strip()
+
+
+def _without_accents(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))

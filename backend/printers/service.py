@@ -1,0 +1,115 @@
+"""Providers and queues: made when they are met, changed by people, kept up to date by heartbeats. Functions of a
+connection, run by `Database.write`.
+
+Invariants: a queue's cost rule gets the next version whenever it changes, so that an offline charge can name the rule
+it was made by; a heartbeat writes queue rows only where something about them is new.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from backend.access.service import Enrolment, check_enrolment, complete_enrolment, write_audit
+from backend.db.dialect import insert_or_nothing, upsert
+from backend.db.engine import now_ms
+from backend.printers.errors import QueueUnknown
+from backend.printers.model import Beat, decode_rule, simple_rule
+from backend.printers.tables import provider, queue
+from backend.wire.messages import Enroll, QueueReport, SetQueue
+
+
+def enroll_provider(conn: sa.Connection, body: Enroll) -> tuple[int, str]:
+    """The provider's id and the name it is enrolled under (the token's). Raises EnrolmentRefused.
+
+    A provider of that name that is there already is taken over: a print server was set up anew.
+    """
+    found = check_enrolment(conn, body.token, body.secret)
+    if found.provider_id:
+        return found.provider_id, found.provider_name
+    provider_id = _provider_row(conn, found, body.host)
+    complete_enrolment(conn, found, provider_id, body.host)
+    return provider_id, found.provider_name
+
+
+def provision_queues(conn: sa.Connection, queues: Iterable[tuple[int, str]], default_cost: int) -> None:
+    """Make those queues (provider id, name) that are not there yet."""
+    for provider_id, name in sorted(set(queues)):
+        values = {"provider_id": provider_id, "name": name, "cost": simple_rule(default_cost)}
+        conn.execute(insert_or_nothing(conn, queue, [queue.c.provider_id, queue.c.name]).values(**values))
+
+
+def set_queue(conn: sa.Connection, queue_id: int, body: SetQueue, *, actor: str, role: str) -> None:
+    """Change a queue as a person asked. Raises QueueUnknown."""
+    row = conn.execute(sa.select(queue).where(queue.c.queue_id == queue_id).with_for_update()).one_or_none()
+    if row is None:
+        raise QueueUnknown(f"there is no queue {queue_id}")
+    values: dict[str, object] = {}
+    if body.cost_per_impression is not None:
+        values["cost"] = simple_rule(body.cost_per_impression, decode_rule(row.cost).version + 1)
+    if body.disabled is not None:
+        values |= {"disabled": body.disabled, "disabled_until": 0}
+    if body.offline_policy is not None:
+        values["offline_policy"] = body.offline_policy
+    if values:
+        conn.execute(sa.update(queue).where(queue.c.queue_id == queue_id).values(**values))
+        write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(values))
+
+
+def record_beats(conn: sa.Connection, beats: Sequence[Beat], default_cost: int) -> None:
+    """Write what providers said: one statement for all of them, and the queues of those that have news of them."""
+    now = now_ms(conn)
+    rows = [
+        {
+            "provider_id": beat.provider_id,
+            "name": beat.name,
+            "host": beat.heartbeat.host,
+            "program_version": beat.heartbeat.program_version[:64],
+            "backlog": beat.heartbeat.backlog,
+            "oldest_unsent_s": beat.heartbeat.oldest_unsent_s,
+            "disk_free_bytes": beat.heartbeat.disk_free_bytes,
+            "enrolled_at": now,
+            "seen_at": now,
+            "server": beat.server,
+        }
+        for beat in sorted(beats, key=lambda beat: beat.provider_id)
+    ]
+    update = [name for name in rows[0] if name not in ("provider_id", "name", "enrolled_at")] if rows else []
+    upsert(conn, provider, [provider.c.provider_id], rows, update)
+    for beat in beats:
+        if beat.queues is not None:
+            _record_queues(conn, beat.provider_id, beat.queues, default_cost, now)
+
+
+def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
+    existing = conn.scalar(sa.select(provider.c.provider_id).where(provider.c.name == found.provider_name))
+    if existing is not None:
+        return int(existing)
+    statement = sa.insert(provider).values(name=found.provider_name, host=host, enrolled_at=now_ms(conn), seen_at=0)
+    return int(conn.execute(statement.returning(provider.c.provider_id)).scalar_one())
+
+
+def _record_queues(
+    conn: sa.Connection, provider_id: int, reports: Sequence[QueueReport], default_cost: int, now: int
+) -> None:
+    """Queues that the provider does not report any more are kept for their history, as not seen."""
+    gone = sa.and_(queue.c.provider_id == provider_id, queue.c.name.not_in([report.name for report in reports]))
+    conn.execute(sa.update(queue).where(gone).values(tracked=False, printer_state="unknown", seen_at=0))
+    rows = [
+        {
+            "provider_id": provider_id,
+            "name": report.name,
+            "cost": simple_rule(default_cost),
+            "tracked": report.tracked,
+            "device_uri": report.device_uri,
+            "info": report.info,
+            "location": report.location,
+            "printer_state": report.printer_state,
+            "printer_state_reasons": json.dumps(list(report.printer_state_reasons)),
+            "accepting": report.accepting,
+            "seen_at": now,
+        }
+        for report in sorted({report.name: report for report in reports}.values(), key=lambda report: report.name)
+    ]
+    update = [name for name in rows[0] if name not in ("provider_id", "name", "cost")] if rows else []
+    upsert(conn, queue, [queue.c.provider_id, queue.c.name], rows, update)
