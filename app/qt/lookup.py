@@ -1,7 +1,8 @@
 """Finding people while somebody types.
 
-A keystroke cancels the question under way and starts a short pause; only the last text is asked for. An answer counts only
-if it belongs to the question asked last: a late answer to an earlier text is ignored, whatever order the network chose.
+A keystroke cancels the question under way and starts a short pause; only the last text is asked for. An answer
+counts only if it belongs to the question asked last: a late answer to an earlier text is ignored, whatever order
+the network chose.
 """
 
 from typing import Final

@@ -8,7 +8,7 @@ has a name for assistive technology, set here where the text is known.
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QAction, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -82,11 +82,11 @@ class Card(QFrame):
         super().__init__()
         self._theme = theme
         self._ground = ground
-        self._line = line
+        self._border = line
         theme.on_change(self, self.update)
 
     def set_look(self, ground: str, line: str) -> None:
-        self._ground, self._line = ground, line
+        self._ground, self._border = ground, line
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -94,7 +94,7 @@ class Card(QFrame):
         try:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setBrush(QColor(self._theme.color(self._ground)))
-            painter.setPen(QPen(QColor(self._theme.color(self._line))) if self._line else Qt.PenStyle.NoPen)
+            painter.setPen(QPen(QColor(self._theme.color(self._border))) if self._border else Qt.PenStyle.NoPen)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
         finally:
             painter.end()
@@ -195,7 +195,28 @@ class IconButton(QToolButton):
         self._redraw()
 
     def _redraw(self) -> None:
+        self.setStyleSheet(tool_button_sheet(self._theme.colors))
         self.setIcon(icons.icon(self._icon_name, self._theme.colors, self.iconSize().width()))
+
+
+def tool_button(theme: Theme, action: QAction) -> QToolButton:
+    """A flat button for a command; it shows when a command is the chosen one of several."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setAutoRaise(True)
+    button.setIconSize(QSize(18, 18))
+    button.setAccessibleName(action.text().replace("&", ""))
+    theme.on_change(button, lambda: button.setStyleSheet(tool_button_sheet(theme.colors)))
+    return button
+
+
+def tool_button_sheet(colors: Colors) -> str:
+    return f"""
+    QToolButton {{ border: 1px solid transparent; border-radius: 6px; padding: 4px; }}
+    QToolButton:hover {{ background: {colors.hover}; }}
+    QToolButton:checked {{ background: {colors.selected}; }}
+    QToolButton:focus {{ border-color: {colors.accent}; }}
+    """
 
 
 class Picture(QWidget):

@@ -1,0 +1,245 @@
+"""The live page: the cluster above, its jobs below, and what stands there while neither is known.
+
+Everything is drawn from the store. What changed decides what is drawn again; ages move once a second.
+"""
+
+import time
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHeaderView, QLabel, QSplitter, QStackedWidget, QTreeView, QVBoxLayout, QWidget
+
+from app.core import topology as graphs
+from app.core.queries import Read, older_jobs
+from app.core.reducer import Changes
+from app.core.topology import Graph, Node
+from app.core.viewdata import count_text, database_now_ms, snapshot_age_s
+from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
+from app.models.roles import ID
+from app.models.tree import TreeModel
+from app.qt.actions import Actions
+from app.qt.session import Session
+from app.qt.theme import Theme
+from app.views.cells import CellDelegate
+from app.views.details import NodeDetails
+from app.views.parts import Card, StatePane, Table, font, item_view_sheet, label, row, tool_button
+from app.views.topology import ZOOM_STEP, TopologyScene, TopologyView
+from backend.wire.messages import JobList
+
+
+class TopologyPanel(QWidget):
+    """The cluster as graph or as table, with what is known of the chosen node beside it."""
+
+    def __init__(self, theme: Theme, actions: Actions) -> None:
+        super().__init__()
+        self._unfolded = Graph()
+        self.scene = TopologyScene(theme, self)
+        self.view = TopologyView(self.scene, theme)
+        self.tree = _tree(theme)
+        self.model = TreeModel(self)
+        self.tree.setModel(self.model)
+        self.tree.setItemDelegate(CellDelegate(theme, self.tree))
+        self.model.modelReset.connect(self.tree.expandAll)
+        self.details = NodeDetails(theme)
+        self.state_pane = StatePane(theme)
+        self._stack = QStackedWidget()
+        for page in (self.view, self.tree, self.state_pane):
+            self._stack.addWidget(page)
+        self._as_tree = False
+        self._build(theme, actions)
+        self._connect(actions)
+
+    def _build(self, theme: Theme, actions: Actions) -> None:
+        tools = [tool_button(theme, actions[name]) for name in ("graph", "tree")]
+        zooms = [tool_button(theme, actions[name]) for name in ("zoom_out", "zoom_in", "fit")]
+        head = row(label(theme, "Cluster", px=14, bold=True), 1, *tools, spacing=4, margins=(4, 0, 0, 0))
+        head.addSpacing(12)
+        for button in zooms:
+            head.addWidget(button)
+        body = row(self._stack, self.details, spacing=12)
+        body.setStretch(0, 1)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addLayout(head)
+        box.addLayout(body, 1)
+        self.details.hide()
+
+    def _connect(self, actions: Actions) -> None:
+        actions["graph"].triggered.connect(lambda: self._show_as(tree=False))
+        actions["tree"].triggered.connect(lambda: self._show_as(tree=True))
+        actions["fit"].triggered.connect(self.view.fit)
+        actions["zoom_in"].triggered.connect(lambda: self.view.zoom(ZOOM_STEP))
+        actions["zoom_out"].triggered.connect(lambda: self.view.zoom(1 / ZOOM_STEP))
+        actions["graph"].setChecked(True)
+        self.scene.chosen.connect(self._choose)
+        self.view.dismissed.connect(self.details.dismiss)
+        self.tree.selectionModel().currentChanged.connect(lambda now, _: self._choose(str(now.data(ID))))
+
+    def _show_as(self, tree: bool) -> None:
+        self._as_tree = tree
+        if self._stack.currentWidget() is not self.state_pane:
+            self.show_picture()
+
+    def show_graph(self, folded: Graph, whole: Graph) -> None:
+        self._unfolded = whole
+        self.scene.show_graph(folded)
+        self.model.show_graph(whole)
+        self.details.refresh(self._node(self.details.node_id))
+
+    def show_picture(self) -> None:
+        self._stack.setCurrentWidget(self.tree if self._as_tree else self.view)
+
+    def show_state(self) -> None:
+        self.details.dismiss()
+        self._stack.setCurrentWidget(self.state_pane)
+
+    def _node(self, node_id: str) -> Node | None:
+        return self._unfolded.node(node_id) or self.scene.graph.node(node_id)
+
+    def _choose(self, node_id: str) -> None:
+        node = self._node(node_id)
+        if node is not None:
+            self.details.show_node(node)
+
+
+class JobsPanel(Card):
+    """The live table of jobs; scrolling down fetches older ones."""
+
+    def __init__(self, theme: Theme, session: Session) -> None:
+        super().__init__(theme)
+        self._session = session
+        self.model = JobsModel(self, self._fetch)
+        self.table = Table(theme, "Jobs")
+        self.table.setModel(self.model)
+        self.table.setItemDelegate(CellDelegate(theme, self.table))
+        self.table.lay_out({STATE: 132, USER: 120, QUEUE: 120, IMPRESSIONS: 70, COST: 124, REMARK: 250, AGE: 72}, TITLE)
+        self._count: QLabel = label(theme, role="muted", px=12)
+        self.state_pane = StatePane(theme)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.table)
+        self._stack.addWidget(self.state_pane)
+        head = row(label(theme, "Jobs", px=14, bold=True), self._count, 1, spacing=10, margins=(14, 10, 14, 4))
+        box = QVBoxLayout(self)
+        box.setContentsMargins(2, 2, 2, 6)
+        box.setSpacing(2)
+        box.addLayout(head)
+        box.addWidget(self._stack, 1)
+
+    def refresh(self, fresh: bool) -> None:
+        state = self._session.store.state
+        self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
+        self.model.show_jobs(state.jobs, state.ledger, fresh=fresh)
+        shown = self.model.rowCount()
+        self._count.setText(f"newest {count_text(shown, 'job', 'jobs')}" if shown else "")
+        self._choose_page()
+
+    def tick(self) -> None:
+        state = self._session.store.state
+        self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
+
+    def _choose_page(self) -> None:
+        state = self._session.store.state
+        if "jobs" in state.forbidden:
+            text = "This access token’s role does not allow to see jobs."
+            self.state_pane.show_state("lock", "Not allowed", text)
+        elif state.jobs_at is None:
+            self.state_pane.show_state("jobs", "Waiting for the first answer", "Jobs appear here as they are printed.")
+        elif not state.jobs:
+            text = "As soon as somebody prints on a tracked queue, the job appears here with its pages and its cost."
+            self.state_pane.show_state("empty", "No jobs yet", text)
+        else:
+            self._stack.setCurrentWidget(self.table)
+            return
+        self._stack.setCurrentWidget(self.state_pane)
+
+    def _fetch(self, after: str) -> None:
+        def done(read: Read[JobList]) -> None:
+            self.model.add_page(after, read.value.jobs)
+
+        self._session.ask(lambda client: older_jobs(client, after), done, lambda _: self.model.page_failed(), self)
+
+
+class LivePage(QWidget):
+    """Topology over jobs, in a splitter."""
+
+    def __init__(self, theme: Theme, actions: Actions, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._actions = actions
+        self.topology = TopologyPanel(theme, actions)
+        self.jobs = JobsPanel(theme, session)
+        self._splitter = QSplitter(Qt.Orientation.Vertical)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.setHandleWidth(12)
+        self._splitter.addWidget(self.topology)
+        self._splitter.addWidget(self.jobs)
+        self._splitter.setStretchFactor(0, 3)
+        self._splitter.setStretchFactor(1, 2)
+        self.topology.setMinimumHeight(220)
+        self.jobs.setMinimumHeight(150)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addWidget(self._splitter)
+        session.store.changed.connect(self._changed)
+        session.store.ticked.connect(self._tick)
+        self._changed(Changes(connection=True, topology=True, jobs_replaced=True))
+
+    def _changed(self, changes: Changes) -> None:
+        if changes.topology or changes.connection:
+            self._show_topology()
+        if changes.jobs or changes.jobs_replaced:
+            self.jobs.refresh(changes.jobs_replaced)
+
+    def _tick(self) -> None:
+        self._show_topology()
+        self.jobs.tick()
+
+    def _show_topology(self) -> None:
+        state = self._session.store.state
+        if state.topology is None:
+            self._show_nothing()
+            return
+        age = snapshot_age_s(state, time.monotonic())
+        endpoint = state.connection.endpoint
+        whole = graphs.build(state.topology, age, endpoint, fold=False)
+        crowded = len(state.topology.queues) > graphs.QUEUES_SHOWN
+        self.topology.show_graph(graphs.build(state.topology, age, endpoint) if crowded else whole, whole)
+        self.topology.show_picture()
+
+    def _show_nothing(self) -> None:
+        """Why there is no picture, and what can be done about it."""
+        pane, connection = self.topology.state_pane, self._session.store.state.connection
+        ask, again = self._actions["connection"].trigger, self._actions["reload"].trigger
+        if "topology" in self._session.store.state.forbidden:
+            text = "This access token’s role does not allow to see the cluster. An administrator can make another."
+            pane.show_state("lock", "Not allowed", text, "Use another token…", ask)
+        elif connection.phase == "failed":
+            pane.show_state("lock", "Not signed in", f"{connection.reason}.", "Connection…", ask)
+        elif connection.phase == "reconnecting":
+            text = f"{connection.reason}.\nThe console keeps trying by itself."
+            pane.show_state("unplug", "No server answers", text, "Try now", again)
+        elif connection.phase == "idle":
+            text = "Name a server and an access token, and the cluster appears here."
+            pane.show_state("plug", "No cluster yet", text, "Connect…", ask)
+        else:
+            pane.show_state("plug", "Connecting …", "Asking the servers that are set.")
+        self.topology.show_state()
+
+
+def _tree(theme: Theme) -> QTreeView:
+    tree = QTreeView()
+    tree.setAccessibleName("Cluster as a table")
+    tree.setUniformRowHeights(True)
+    tree.setAllColumnsShowFocus(True)
+    tree.setMouseTracking(True)
+    tree.setIndentation(18)
+    tree.setFrameShape(QTreeView.Shape.NoFrame)
+    tree.setFont(font(tree.font(), 12.5))
+    header = tree.header()
+    header.setAccessibleName("Cluster as a table: columns")
+    header.setFont(font(tree.font(), 11.5))
+    header.setDefaultSectionSize(210)
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+    header.setStretchLastSection(True)
+    theme.on_change(tree, lambda: tree.setStyleSheet(item_view_sheet(theme.colors)))
+    return tree

@@ -1,0 +1,290 @@
+"""The console's window: side rail, title with the connection, the verdict, and one page at a time."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent, QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QMainWindow,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core.profiles import ConsoleSection, Profile, ProfileError, save
+from app.core.profiles import Theme as ThemeChoice
+from app.core.reducer import Changes
+from app.core.viewdata import Verdict, indicator, verdict
+from app.qt import icons
+from app.qt.actions import SPECS, Actions, Name
+from app.qt.session import Session
+from app.qt.theme import Theme
+from app.views.connect import ConnectPane
+from app.views.live import LivePage
+from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row
+from app.views.people import PeoplePage
+from backend.base.cli import program_version
+
+
+class Rail(QWidget):
+    """The pages, at the left edge."""
+
+    WIDTH = 84
+
+    def __init__(self, theme: Theme, actions: Actions) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setFixedWidth(self.WIDTH)
+        self.setAccessibleName("Pages")
+        self._toggle = self._button(actions, "theme_toggle", "Colours")
+        box = column(spacing=6, margins=(8, 14, 8, 12))
+        logo = _Logo()
+        box.addWidget(logo, 0, Qt.AlignmentFlag.AlignHCenter)
+        box.addSpacing(12)
+        box.addWidget(self._button(actions, "live", "Live"))
+        box.addWidget(self._button(actions, "people", "People"))
+        box.addStretch(1)
+        box.addWidget(self._toggle)
+        self.setLayout(box)
+        theme.on_change(self, self._restyle)
+
+    def _button(self, actions: Actions, name: Name, text: str) -> QToolButton:
+        action = actions[name]
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setText(text)
+        button.setAccessibleName(action.text().replace("&", ""))
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        button.setFixedHeight(54)
+        button.setFont(font(button.font(), 11.5))
+        action.changed.connect(lambda: button.setText(text))
+        return button
+
+    def _restyle(self) -> None:
+        colors = self._theme.colors
+        self.setStyleSheet(f"""
+            QToolButton {{ border: 1px solid transparent; border-radius: 9px; color: {colors.muted};
+                padding-top: 5px; }}
+            QToolButton:hover {{ background: {colors.panel}; }}
+            QToolButton:checked {{ background: {colors.selected}; color: {colors.text}; }}
+            QToolButton:focus {{ border-color: {colors.accent}; }}
+        """)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            painter.fillRect(self.rect(), QColor(self._theme.colors.rail))
+        finally:
+            painter.end()
+
+
+class _Logo(QWidget):
+    SIZE = 38
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(self.SIZE, self.SIZE)
+        self.setToolTip(f"Inkeeper {program_version()}")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            painter.drawPixmap(0, 0, icons.pixmap("inkeeper", "#000000", self.SIZE, self.devicePixelRatioF()))
+        finally:
+            painter.end()
+
+
+class Banner(Card):
+    """The verdict: one sentence on the whole cluster, who says so, and how old it is."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme)
+        self._theme = theme
+        self._mark = Mark(theme, 22)
+        self._text = Elided(theme, px=14, bold=True)
+        self._detail = Elided(theme, role="muted", px=12)
+        self._source = label(theme, role="muted", px=12)
+        self.setFixedHeight(50)
+        words = column(1, self._text, self._detail, 1, spacing=1)
+        box = row(self._mark, spacing=12, margins=(16, 0, 18, 0))
+        box.addLayout(words, 1)
+        box.addWidget(self._source)
+        self.setLayout(box)
+
+    def show_verdict(self, verdict: Verdict) -> None:
+        self._mark.show_tone(verdict.health, verdict.health)
+        self._text.show_text(verdict.text)
+        self._detail.show_text(verdict.detail)
+        self._detail.setVisible(bool(verdict.detail))
+        self._source.setText(verdict.source)
+        alarming = verdict.health in ("error", "warning")
+        self.set_look("card", verdict.health if alarming else "line")
+        self.setAccessibleName(f"{verdict.text} {verdict.detail} {verdict.source}".strip())
+
+
+class MainWindow(QMainWindow):
+    """Wires actions, pages and session; `closed` comes once, when the window really goes."""
+
+    closed = Signal()
+
+    def __init__(self, theme: Theme, session: Session, settings: ConsoleSection, config: Path) -> None:
+        super().__init__()
+        self._theme = theme
+        self._session = session
+        self._settings = settings
+        self._config = config
+        self.actions_ = Actions(theme, self)
+        self.live = LivePage(theme, self.actions_, session)
+        self.people = PeoplePage(theme, session)
+        self.connect_pane = ConnectPane(theme)
+        self.banner = Banner(theme)
+        self.chip = Chip(theme)
+        self._title = label(theme, px=19, bold=True)
+        self._cluster = Elided(theme, role="muted", px=13)
+        self._pages = QStackedWidget()
+        for page in (self.live, self.people, self.connect_pane):
+            self._pages.addWidget(page)
+        self._build()
+        self._connect()
+        self.show_page(self.live)
+        self._refresh_head()
+
+    def _build(self) -> None:
+        self.setWindowTitle("Inkeeper")
+        self.setMinimumSize(960, 600)
+        self.resize(1280, 800)
+        self.actions_.fill(self.menuBar())
+        self.menuBar().setAccessibleName("Menu")
+        self._find = QPushButton("Find a person    Ctrl+F")
+        self._find.setAccessibleName("Find a person")
+        self._find.setFont(font(self._find.font(), 12.5))
+        self._find.setFixedHeight(30)
+        self._find.clicked.connect(self.actions_["find"].trigger)
+        head = row(self._title, self._cluster, self._find, self.chip, spacing=12, margins=(2, 0, 0, 0))
+        head.setStretch(1, 1)
+        main = QVBoxLayout()
+        main.setContentsMargins(18, 12, 18, 14)
+        main.setSpacing(12)
+        main.addLayout(head)
+        main.addWidget(self.banner)
+        main.addWidget(self._pages, 1)
+        body = row(Rail(self._theme, self.actions_), spacing=0)
+        body.addLayout(main, 1)
+        central = QWidget()
+        central.setLayout(body)
+        self.setCentralWidget(central)
+        self._theme.on_change(self, self._restyle)
+
+    def _restyle(self) -> None:
+        colors = self._theme.colors
+        self._find.setIcon(icons.icon("search", colors))
+        self._find.setStyleSheet(
+            f"QPushButton {{ background: {colors.card}; color: {colors.muted}; border: 1px solid {colors.line};"
+            f" border-radius: 15px; padding: 0 16px 0 10px; }} QPushButton:hover {{ background: {colors.hover}; }}"
+            f" QPushButton:focus {{ border-color: {colors.accent}; }}"
+        )
+        self.actions_["theme_toggle"].setIcon(icons.icon("sun" if colors.dark else "moon", colors))
+        self.actions_[_THEME_ACTIONS[self._theme.choice]].setChecked(True)
+
+    def _connect(self) -> None:
+        act = self.actions_
+        act["quit"].triggered.connect(self.close)
+        act["reload"].triggered.connect(self._session.reload)
+        act["live"].triggered.connect(lambda: self.show_page(self.live))
+        act["people"].triggered.connect(self._show_people)
+        act["find"].triggered.connect(self._show_people)
+        act["connection"].triggered.connect(lambda: self.ask_connection())
+        act["theme_system"].triggered.connect(lambda: self._theme.choose("system"))
+        act["theme_light"].triggered.connect(lambda: self._theme.choose("light"))
+        act["theme_dark"].triggered.connect(lambda: self._theme.choose("dark"))
+        act["theme_toggle"].triggered.connect(self._toggle_theme)
+        act["keys"].triggered.connect(self._show_keys)
+        act["about"].triggered.connect(self._show_about)
+        self.connect_pane.asked.connect(self._enter)
+        self.connect_pane.dismissed.connect(lambda: self.show_page(self.live))
+        self._session.store.changed.connect(self._changed)
+        self._session.store.ticked.connect(self._refresh_head)
+
+    # ---------------------------------------------------------------- pages
+
+    def show_page(self, page: QWidget) -> None:
+        self._pages.setCurrentWidget(page)
+        titles = {self.live: "Live view", self.people: "People", self.connect_pane: "Connection"}
+        self._title.setText(titles[page])
+        self.banner.setVisible(page is not self.connect_pane)
+        self.actions_["live"].setChecked(page is self.live)
+        self.actions_["people"].setChecked(page is self.people)
+
+    def _show_people(self) -> None:
+        self.show_page(self.people)
+        self.people.start()
+
+    def ask_connection(self, problem: str = "") -> None:
+        """Show the form; `problem` says why, where something was wrong."""
+        self.connect_pane.start(self._session.profile, problem)
+        self.show_page(self.connect_pane)
+
+    def _enter(self, profile: Profile, remember: bool) -> None:
+        if remember:
+            token_file = self._settings.token_file or str(self._config.parent / "console.token")
+            section = ConsoleSection(profile.servers, token_file, self._theme.choice)
+            try:
+                save(section, profile.token, self._config)
+            except ProfileError as error:
+                self.ask_connection(f"{error}.")
+                return
+            self._settings = section
+        self._session.open(profile)
+        self.show_page(self.live)
+
+    # ---------------------------------------------------------------- what the store says
+
+    def _changed(self, changes: Changes) -> None:
+        if changes.connection or changes.topology:
+            self._refresh_head()
+
+    def _refresh_head(self) -> None:
+        state, now = self._session.store.state, time.monotonic()
+        shown = indicator(state, now)
+        self.chip.show_words(shown.tone, shown.word, shown.endpoint)
+        self.chip.setToolTip("\n".join(state.connection.servers))
+        self.banner.show_verdict(verdict(state, now))
+        cluster = state.topology.cluster if state.topology is not None else ""
+        self._cluster.show_text(cluster)
+        self.setWindowTitle(f"{cluster} – Inkeeper" if cluster else "Inkeeper")
+
+    # ---------------------------------------------------------------- small commands
+
+    def _toggle_theme(self) -> None:
+        self._theme.choose("light" if self._theme.colors.dark else "dark")
+
+    def _show_keys(self) -> None:
+        lines = [f"{spec.keys[0]:<14}\t{spec.text.replace('&', '')}" for spec in SPECS.values() if spec.keys]
+        lines.append("↑ ↓ Enter\tIn the look-up: choose and open")
+        lines.append("← ↑ → ↓\tIn the graph: from node to node, Esc to leave")
+        QMessageBox.information(self, "Keyboard", "\n".join(lines))
+
+    def _show_about(self) -> None:
+        text = (
+            f"Inkeeper {program_version()}\nPrint accounting that keeps counting while servers die.\n\nGPL-3.0-or-later"
+        )
+        QMessageBox.about(self, "About Inkeeper", text)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closed.emit()
+        super().closeEvent(event)
+
+
+_THEME_ACTIONS: Final[dict[ThemeChoice, Name]] = {
+    "system": "theme_system",
+    "light": "theme_light",
+    "dark": "theme_dark",
+}
