@@ -8,7 +8,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 22
 
 run: ## start everything on this machine, print and charge one document (ONCE=1: then end)
-	@scripts/run $(if $(ONCE),--once)
+	@scripts/run $(if $(ONCE),--once) $(ARGS)
 
 test: ## install what tests need, then run them all (ARGS="-k name": some of them)
 	@scripts/test $(ARGS)

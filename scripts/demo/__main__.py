@@ -134,7 +134,7 @@ def open_console(cast: Cast, voice: Voice) -> None:
     environment = {
         **clean_environment(),
         "INKEEPER_CONSOLE_SERVERS": cast.url,
-        "INKEEPER_CONSOLE_TOKEN": cast.state.secret("admin-token"),
+        "INKEEPER_CONSOLE_TOKEN_FILE": str(cast.state.secret_path("admin-token")),
     }
     Process("console", [program("inkeeper-console")], log=cast.state.console_log, env=environment).start()
     voice.line("console", "opened")
