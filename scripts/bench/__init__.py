@@ -1,0 +1,1 @@
+"""Benchmarks: each a program by itself (`python -m scripts.bench.NAME`), each line beside its peer in the same run."""
