@@ -21,19 +21,26 @@ async def run(session: Session, commands: Sequence[Command], policy: Policy, pro
     whole batch."""
     try:
         return [*await _transaction(session, commands, policy, provide)]
-    except BatchRejected as fault:
-        if len(commands) == 1:
-            return [fault]
+    except BatchRejected:
+        pass  # some of it cannot be written: find out which
     outcomes: list[Outcome] = []
     for command in commands:
         try:
-            outcomes += await _transaction(session, [command], policy, provide)
-        except BatchRejected as fault:
-            outcomes.append(fault)
+            outcomes.append(await _alone(session, command, policy, provide))
         except ConnectionFault as fault:
-            outcomes += [fault] * (len(commands) - len(outcomes))
-            break
+            return [*outcomes, *[fault] * (len(commands) - len(outcomes))]
     return outcomes
+
+
+async def _alone(session: Session, command: Command, policy: Policy, provide: Provide) -> Outcome:
+    """One command by itself, tried again where it met another writer."""
+    for last in (False, False, True):
+        try:
+            return (await _transaction(session, [command], policy, provide))[0]
+        except BatchRejected as fault:
+            if last:
+                return fault
+    raise AssertionError("unreachable")
 
 
 async def _transaction(

@@ -1,10 +1,10 @@
 """The store on PostgreSQL: one batch, one transaction, two pipelined round trips.
 
-Order of locks, the same in every batch, so that none deadlock: command ids (claimed by advisory locks, sorted),
-then jobs, then accounts (each in id order), at the end stripes. What the claimed ids answered before is read in the
-next statement, whose snapshot is newer; the primary key of `command` holds even against a writer that took no lock.
-No answer leaves before a synchronous commit that follows what it read: a batch that writes nothing commits a
-logical message. See docs/adr for the measurements behind each of these.
+Order of locks, the same in every batch, so that none deadlock: advisory locks on the ids of commands and jobs (sorted
+by key; a job that is not there yet has no row to lock), then the rows of accounts in id order, at the end stripes. What
+the claimed ids answered before is read in the next statement, whose snapshot is newer; primary keys hold even against
+a writer that took no advisory lock. No answer leaves before a synchronous commit that follows what it read: a batch
+that writes nothing commits a logical message. See docs/adr for the measurements behind each of these.
 """
 
 import operator
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from backend.db.arrays import integers, plain, texts
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
@@ -117,7 +118,7 @@ STATEMENTS: dict[bytes, str] = {
     b"answered": """SELECT command_id::text, encode(fingerprint, 'hex'), answer
         FROM command WHERE command_id = ANY ($1::uuid[])""",
     b"jobs": f"""SELECT {", ".join(f"{name}::text" if name == "job_id" else name for name in JOB_READ)}
-        FROM job WHERE job_id = ANY ($1::uuid[]) ORDER BY job_id FOR NO KEY UPDATE""",
+        FROM job WHERE job_id = ANY ($1::uuid[])""",
     b"accounts": f"""SELECT u.name, u.disabled, u.disabled_until, {_ACCOUNT_READ}
         FROM users u JOIN account a ON a.account_id = u.account_id
         WHERE u.name = ANY ($1::text[]) ORDER BY a.account_id FOR NO KEY UPDATE OF a""",
@@ -158,7 +159,7 @@ class PostgresqlSession:
     """One lane: a connection that is made when it is needed and thrown away at its first fault."""
 
     def __init__(self, conninfo: str, stripe: int, commit_timeout_s: float) -> None:
-        self._conninfo = f"{conninfo} options='{SESSION_OPTIONS}'"
+        self._conninfo = make_conninfo(conninfo, options=SESSION_OPTIONS)
         self._stripe = stripe
         self._commit_timeout_s = commit_timeout_s
         self._connection: PipelineConnection | None = None
@@ -257,7 +258,7 @@ def _begin_statements(reads: Reads) -> list[Statement]:
         accounts = (b"more_accounts", (names, integers(reads.account_ids)))
     return [
         (b"begin", ()),
-        (b"claim", (integers(sorted(map(_lock_key, command_ids))),)),
+        (b"claim", (integers(sorted(map(_lock_key, [*command_ids, *reads.job_ids]))),)),
         (b"answered", (plain(command_ids),)),
         (b"jobs", (plain(reads.job_ids),)),
         accounts,
@@ -266,10 +267,10 @@ def _begin_statements(reads: Reads) -> list[Statement]:
     ]
 
 
-def _lock_key(command_id: str) -> int:
+def _lock_key(uuid: str) -> int:
     """64 bits of the id for its advisory lock: the low ones, which are random in every version of UUID that
     clients make."""
-    return int(command_id[19:23] + command_id[24:], 16) - 2**63
+    return int(uuid[19:23] + uuid[24:], 16) - 2**63
 
 
 def _write_params(writes: Writes, claims: dict[str, str], stripe: int) -> list[bytes]:
