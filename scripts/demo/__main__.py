@@ -27,15 +27,16 @@ def main() -> int:
         prog="make run", description="Start Inkeeper on this machine and charge a document."
     )
     parser.add_argument("--once", action="store_true", help="end by itself once the document is charged")
-    once = parser.parse_args().once
+    parser.add_argument("--state", metavar="FOLDER", type=Path, help="keep the state there; default: .run")
+    arguments = parser.parse_args()
     voice = Voice("make run")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        state = choose_folder(TOP)
+        state = State(arguments.state, elsewhere=False) if arguments.state else choose_folder(TOP)
         prepare(state)
         with only_one(state):
-            perform(state, voice, once)
+            perform(state, voice, arguments.once)
     except Interrupted:
         voice.line("", "Ended; nothing is left running.")
     except Failed as error:
@@ -113,6 +114,8 @@ def tell_places(cast: Cast, voice: Voice, new_token: str) -> None:
 
 
 def tell_lines(cast: Cast, document: Path, voice: Voice) -> None:
+    balance = quote(str(TOP / "scripts" / "balance"))
+    where = "" if cast.state == choose_folder(TOP) else f"--state={quote(str(cast.state.folder))} "
     lp = f"lp -h 127.0.0.1:{cast.cupsd.port} -d {QUEUE} -U {USER}"
     voice.title("Three lines to try in another terminal")
     voice.to_paste(
@@ -122,7 +125,7 @@ def tell_lines(cast: Cast, document: Path, voice: Voice) -> None:
                 "kill the server and print: it is charged when the server is back, 10 s later",
                 f"kill -9 $(cat {quote(str(cast.state.server_pid))}); {lp} {quote(str(document))}",
             ),
-            ("look a balance up", f"{quote(str(TOP / 'scripts' / 'balance'))} {USER}"),
+            ("look a balance up", f"{balance} {where}{USER}"),
         )
     )
 

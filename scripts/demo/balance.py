@@ -3,9 +3,10 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from scripts.demo.calls import Api, only_user
-from scripts.demo.state import TOP, choose_folder
+from scripts.demo.state import TOP, State, choose_folder
 from scripts.demo.story import money
 from scripts.demo.voice import Voice
 from tests.support.processes import Failed
@@ -16,15 +17,16 @@ SHOWN = 5
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/balance", description="A user's balance and last transfers.")
     parser.add_argument("user")
-    name = parser.parse_args().user
+    parser.add_argument("--state", metavar="FOLDER", type=Path, help="where `make run` keeps its state; default: .run")
+    arguments = parser.parse_args()
     voice = Voice("scripts/balance")
     try:
-        state = choose_folder(TOP)
+        state = State(arguments.state, elsewhere=False) if arguments.state else choose_folder(TOP)
         url = state.url()
         token = state.secret("admin-token")
         if not url or not token:
             raise Failed("nothing was started here yet; `make run` does")
-        tell(Api(url, token), name, voice)
+        tell(Api(url, token), arguments.user, voice)
     except (Failed, PermissionError) as error:
         voice.complain(str(error))
         return 1
