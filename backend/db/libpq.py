@@ -55,10 +55,14 @@ class PipelineConnection:
         except (psycopg.Error, TimeoutError, OSError) as error:
             raise ConnectionLost(str(error) or "connecting took too long") from error
         self = cls(connection)
-        for name, sql in statements.items():
-            self._pg.send_prepare(name, sql.encode())
-        self._pg.pipeline_sync()
-        await self._results(len(statements), timeout_s)
+        try:
+            for name, sql in statements.items():
+                self._pg.send_prepare(name, sql.encode())
+            self._pg.pipeline_sync()
+            await self._results(len(statements), timeout_s)
+        except BaseException:  # also when the task is canceled: a half-made connection is of no use to anybody
+            self.close()
+            raise
         return self
 
     async def run(self, statements: Sequence[Statement], timeout_s: float) -> list[pq.abc.PGresult]:
