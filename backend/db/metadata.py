@@ -1,7 +1,7 @@
 """The one SQLAlchemy MetaData that every domain hangs its tables on, and the column types they share.
 
-Times are BIGINT milliseconds since 1970 UTC by the database's clock: the same value on PostgreSQL and SQLite, and cheap to
-write by arrays. Amounts are BIGINT minor units.
+Times are BIGINT milliseconds since 1970 UTC by the database's clock: the same value on PostgreSQL and SQLite, and
+cheap to write by arrays. Amounts are BIGINT minor units.
 """
 
 from sqlalchemy import BigInteger, Integer, MetaData, String
