@@ -7,7 +7,7 @@ import msgspec
 from backend.wire.messages import Heartbeat, QueueReport
 from backend.wire.pricing import CostRule, SimpleCost
 
-SILENT_MS: Final = 8_000  # a provider heartbeats every 2 s
+SILENT_S: Final = 8.0  # a provider heartbeats every 2 s
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -19,6 +19,20 @@ class Beat(msgspec.Struct, frozen=True):
     server: str
     heartbeat: Heartbeat
     queues: tuple[QueueReport, ...] | None
+
+
+class ProviderSeen(msgspec.Struct, frozen=True):
+    """A provider as it last told of itself, `age_s` ago by the database's clock (None: never)."""
+
+    provider_id: int
+    name: str
+    host: str
+    program_version: str
+    backlog: int
+    oldest_unsent_s: float
+    disk_free_bytes: int
+    server: str
+    age_s: float | None
 
 
 def simple_rule(per_impression: int, version: int = 1) -> str:

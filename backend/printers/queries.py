@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backend.db.engine import now_ms
 from backend.people.model import is_disabled
-from backend.printers.model import decode_rule
+from backend.printers.model import ProviderSeen, decode_rule
 from backend.printers.tables import provider, queue
 from backend.wire.messages import QueuePolicy, QueueView
 
@@ -47,6 +47,25 @@ def queue_policies(conn: sa.Connection, provider_ids: list[int]) -> dict[int, tu
             )
         )
     return {provider_id: tuple(policies) for provider_id, policies in found.items()}
+
+
+def list_providers(conn: sa.Connection) -> tuple[ProviderSeen, ...]:
+    """All print servers, sorted by name."""
+    now = now_ms(conn)
+    return tuple(
+        ProviderSeen(
+            provider_id=row.provider_id,
+            name=row.name,
+            host=row.host,
+            program_version=row.program_version,
+            backlog=row.backlog,
+            oldest_unsent_s=row.oldest_unsent_s,
+            disk_free_bytes=row.disk_free_bytes,
+            server=row.server,
+            age_s=max(0, now - row.seen_at) / 1000 if row.seen_at else None,
+        )
+        for row in conn.execute(sa.select(provider).order_by(provider.c.name))
+    )
 
 
 def _view(row: sa.Row[*tuple[Any, ...]], totals: tuple[int, int], now: int) -> QueueView:

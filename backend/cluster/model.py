@@ -1,0 +1,60 @@
+"""The cluster's parts as plain values."""
+
+from typing import Final
+
+import msgspec
+
+from backend.wire.messages import Member, MemberState
+
+FORGET_MEMBER_MS: Final = 7 * 24 * 3600 * 1000
+KEEP_EVENTS_MS: Final = 7 * 24 * 3600 * 1000
+
+
+class MemberRow(msgspec.Struct, frozen=True):
+    """A server as it wrote itself down, `age_ms` ago by the database's clock."""
+
+    name: str
+    process: str
+    url: str
+    state: str
+    program_version: str
+    age_ms: int
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """The lease row: `holder` is the leader's process id (a uuid), "" when nobody holds it."""
+
+    term: int
+    holder: str
+    member_name: str
+    beat: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a member knows of its cluster, as of its last beat."""
+
+    cluster_id: str = ""
+    generation: int = 0
+    lease: Lease = Lease(0, "", "", 0)
+    members: tuple[MemberRow, ...] = ()
+    heartbeat_s: float = 1.0
+
+    def listed(self) -> tuple[Member, ...]:
+        """The members for clients: also those that are away, since they may be the ones that are left tomorrow."""
+        return tuple(
+            Member(name=row.name, url=row.url, state=member_state(row.state, row.age_ms, self.heartbeat_s))
+            for row in self.members
+        )
+
+
+def member_state(written: str, age_ms: int, heartbeat_s: float) -> MemberState:
+    """What a member is now, given what it wrote and how long ago: three missed beats make it suspect, ten gone."""
+    if age_ms > 10_000 * max(heartbeat_s, 0.3):
+        return "gone"
+    if written == "gone":
+        return "gone"
+    if age_ms > 3_000 * max(heartbeat_s, 0.3):
+        return "suspect"
+    if written == "draining":
+        return "draining"
+    return "serving" if written == "serving" else "joining"

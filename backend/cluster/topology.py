@@ -1,0 +1,195 @@
+"""The live picture and its one-sentence verdict, from plain values. Pure.
+
+Invariant: the verdict is true of what is shown beside it: it names the worst thing first, counts what else there is,
+and says "all is well" only when everything shown is well.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from backend.cluster.model import MemberRow, Snapshot, member_state
+from backend.printers.model import SILENT_S, ProviderSeen
+from backend.wire.messages import (
+    DatabaseView,
+    Health,
+    Ledger,
+    MemberState,
+    ProviderView,
+    QueueView,
+    ServerView,
+    Topology,
+)
+
+OLD_REPORT_S = 60.0
+LITTLE_DISK_BYTES = 512 * 1024 * 1024
+
+_WORST: tuple[Health, ...] = ("error", "warning", "draining", "unknown", "ok")
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    health: Health
+    sentence: str
+
+
+def build(
+    snapshot: Snapshot,
+    seen_by: str,
+    now: int,
+    providers: Sequence[ProviderSeen],
+    queues: Sequence[QueueView],
+    databases: Sequence[DatabaseView],
+    ledger: Ledger,
+) -> Topology:
+    """The picture as of `now` (milliseconds, by the database's clock)."""
+    servers = tuple(server_view(row, snapshot) for row in snapshot.members)
+    shown = tuple(provider_view(row, queues) for row in providers)
+    troubles = _troubles(servers, shown, queues, databases)
+    return Topology(
+        cluster=snapshot.cluster_id,
+        seen_by=seen_by,
+        as_of=now,
+        generation=snapshot.generation,
+        term=snapshot.lease.term,
+        verdict=_verdict(troubles, servers, shown, queues),
+        health=min((trouble.health for trouble in troubles), key=_WORST.index, default="ok"),
+        servers=servers,
+        databases=tuple(databases),
+        providers=shown,
+        queues=tuple(queues),
+        ledger=ledger,
+    )
+
+
+def fingerprint(topology: Topology) -> bytes:
+    """What changes when something worth telling changed: all but the times at which things were last seen."""
+    still = msgspec.structs.replace(
+        topology,
+        as_of=0,
+        servers=tuple(msgspec.structs.replace(server, age_s=0.0) for server in topology.servers),
+        providers=tuple(
+            msgspec.structs.replace(provider, age_s=0.0, oldest_unsent_s=0.0) for provider in topology.providers
+        ),
+        queues=tuple(msgspec.structs.replace(queue, seen_at=0) for queue in topology.queues),
+    )
+    return msgspec.json.encode(still)
+
+
+def server_view(row: MemberRow, snapshot: Snapshot) -> ServerView:
+    """A server with what its state means for people."""
+    state = member_state(row.state, row.age_ms, snapshot.heartbeat_s)
+    leader = bool(snapshot.lease.holder) and snapshot.lease.holder == row.process and state != "gone"
+    health, detail = _server_health(state, row, leader)
+    return ServerView(
+        name=row.name,
+        url=row.url,
+        state=state,
+        health=health,
+        detail=detail,
+        leader=leader,
+        program_version=row.program_version,
+        age_s=row.age_ms / 1000,
+    )
+
+
+def provider_view(row: ProviderSeen, queues: Sequence[QueueView]) -> ProviderView:
+    """A print server with what its silence or backlog means."""
+    mine = [queue for queue in queues if queue.provider == row.name and queue.seen_at]
+    health, detail = _provider_health(row, sum(queue.tracked for queue in mine))
+    return ProviderView(
+        provider_id=row.provider_id,
+        name=row.name,
+        host=row.host,
+        health=health,
+        detail=detail,
+        program_version=row.program_version,
+        backlog=row.backlog,
+        oldest_unsent_s=row.oldest_unsent_s,
+        queue_count=len(mine),
+        age_s=-1.0 if row.age_s is None else row.age_s,
+        server=row.server,
+    )
+
+
+def duration_text(seconds: float) -> str:
+    """A span of time for people, in its largest unit: "8 s", "3 min", "2 h", "5 days"."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def _server_health(state: MemberState, row: MemberRow, leader: bool) -> tuple[Health, str]:
+    silence = duration_text(row.age_ms / 1000)
+    texts: dict[MemberState, tuple[Health, str]] = {
+        "serving": ("ok", "serving, leads the cluster" if leader else "serving"),
+        "joining": ("warning", "starting"),
+        "draining": ("draining", "takes no new work"),
+        "suspect": ("warning", f"no sign of life for {silence}"),
+        "gone": ("error", f"gone for {silence}" if row.state != "gone" else f"stopped {silence} ago"),
+    }
+    return texts[state]
+
+
+def _provider_health(row: ProviderSeen, tracked: int) -> tuple[Health, str]:
+    if row.age_s is None:
+        return "unknown", "enrolled, has not been seen yet"
+    if row.age_s > SILENT_S:
+        return "error", f"silent for {duration_text(row.age_s)}"
+    if row.backlog and row.oldest_unsent_s > OLD_REPORT_S:
+        return "warning", f"{row.backlog} reports wait, the oldest for {duration_text(row.oldest_unsent_s)}"
+    if 0 < row.disk_free_bytes < LITTLE_DISK_BYTES:
+        return "warning", f"only {row.disk_free_bytes // 1_000_000} MB of disk left"
+    if not tracked:
+        return "warning", "tracks no queue"
+    return "ok", f"tracks {_count(tracked, 'queue')}"
+
+
+def _troubles(
+    servers: Sequence[ServerView],
+    providers: Sequence[ProviderView],
+    queues: Sequence[QueueView],
+    databases: Sequence[DatabaseView],
+) -> list[_Trouble]:
+    """All that is not well, the worst first."""
+    found = [
+        *(_Trouble(view.health, f"Database {view.name}: {view.detail}") for view in databases if view.health != "ok"),
+        *(_Trouble(view.health, f"Server {view.name}: {view.detail}") for view in servers if view.health != "ok"),
+        *(
+            _Trouble(view.health, f"Print server {view.name}: {view.detail}")
+            for view in providers
+            if view.health != "ok"
+        ),
+        *(
+            _Trouble("warning", f"Queue {queue.name} on {queue.provider} is stopped")
+            for queue in queues
+            if queue.tracked and queue.seen_at and queue.printer_state == "stopped"
+        ),
+    ]
+    if servers and not any(server.leader for server in servers):
+        found.append(_Trouble("warning", "No server leads the cluster at the moment"))
+    return sorted(found, key=lambda trouble: _WORST.index(trouble.health))
+
+
+def _verdict(
+    troubles: Sequence[_Trouble],
+    servers: Sequence[ServerView],
+    providers: Sequence[ProviderView],
+    queues: Sequence[QueueView],
+) -> str:
+    if not troubles:
+        tracked = sum(queue.tracked for queue in queues)
+        if not providers:
+            return f"All is well: {_count(len(servers), 'server')}, no print server is enrolled yet."
+        return (
+            f"All is well: {_count(len(servers), 'server')}, {_count(len(providers), 'print server')}, "
+            f"{_count(tracked, 'tracked queue')}."
+        )
+    more = len(troubles) - 1
+    return f"{troubles[0].sentence}{f'; {more} more to look at' if more else ''}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
