@@ -1,0 +1,55 @@
+"""Which format a document is in, from its first bytes, and from what CUPS says only where they do not tell.
+
+A queue without a driver passes anything on, so the FINAL_CONTENT_TYPE is often `application/octet-stream` around a
+PDF, or a claim. A PDF behind a printer-language header (PJL) counts as one only when the header switches to PDF.
+Pure.
+"""
+
+from typing import Final
+
+HEAD_BYTES: Final = 4096
+
+PDF: Final = "application/pdf"
+UNKNOWN: Final = "application/octet-stream"
+_PJL: Final = b"\x1b%-12345X"
+_MAGIC: Final = (
+    (b"%PDF-", PDF),
+    (b"%!", "application/postscript"),
+    (b"\x04%!", "application/postscript"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"UNIRAST\0", "image/urf"),
+    (b"RaS2", "image/pwg-raster"),
+    (b"2SaR", "application/vnd.cups-raster"),
+    (b"RaS3", "application/vnd.cups-raster"),
+    (b"3SaR", "application/vnd.cups-raster"),
+    (b") HP-PCL XL", "application/vnd.hp-pclxl"),
+    (b"\x1bE", "application/vnd.hp-pcl"),
+)
+_PJL_LANGUAGES: Final = (
+    (b"PDF", PDF),
+    (b"POSTSCRIPT", "application/postscript"),
+    (b"PCLXL", "application/vnd.hp-pclxl"),
+    (b"PCL", "application/vnd.hp-pcl"),
+)
+
+
+def document_format(head: bytes, told: str) -> str:
+    """The MIME type of a document that begins with `head`; `told` is what CUPS said of it, "" for nothing."""
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    if head.startswith(_PJL):
+        return _format_in_pjl(head.removeprefix(_PJL))
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if told == PDF and b"%PDF-" in head[:1024]:
+        return PDF
+    return told or UNKNOWN
+
+
+def _format_in_pjl(head: bytes) -> str:
+    for line in head[:HEAD_BYTES].splitlines():
+        words = line.upper().replace(b"=", b" ").split()
+        if words[:3] == [b"@PJL", b"ENTER", b"LANGUAGE"] and len(words) > 3:
+            return next((name for word, name in _PJL_LANGUAGES if words[3] == word), UNKNOWN)
+    return UNKNOWN
