@@ -14,15 +14,17 @@ from typing import Final
 
 from app.core.topology import TIER_TITLES, TIERS, Graph, Node, Tier
 
-CARD_W: Final = 224.0
-CARD_H: Final = 92.0
-GAP: Final = 16.0
-COLUMN_GAP: Final = 84.0
-PADDING: Final = 20.0
-CAPTION_H: Final = 56.0
-BLOCK_GAP: Final = 28.0
-WISHED_ASPECT: Final = 2.7
-"""Width to height that the whole picture aims at: the free area above the table of jobs on common screens."""
+CARD_W: Final = 236.0
+CARD_H: Final = 82.0
+GAP: Final = 14.0
+COLUMN_GAP: Final = 66.0
+PADDING: Final = 18.0
+CAPTION_H: Final = 54.0
+BLOCK_GAP: Final = 24.0
+WISHED_ASPECT: Final = 2.9
+"""Width to height of the area above the table of jobs on common screens: the picture is to fill it at the largest
+scale.
+"""
 
 MAX_BLOCK_COLUMNS: Final = 6
 
@@ -78,7 +80,7 @@ def place(graph: Graph) -> Layout:
     """
     widest = max((len(block) for block in _blocks(graph).values()), default=1)
     candidates = [_place(graph, columns) for columns in range(1, min(MAX_BLOCK_COLUMNS, max(1, widest)) + 1)]
-    return min(candidates, key=lambda layout: abs(layout.bounds.w / layout.bounds.h - WISHED_ASPECT))
+    return min(candidates, key=lambda layout: max(layout.bounds.w / WISHED_ASPECT, layout.bounds.h))
 
 
 def _blocks(graph: Graph) -> dict[str, list[Node]]:

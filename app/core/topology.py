@@ -4,7 +4,7 @@ The graph and its accessible equal, the tree, are drawn from the same values. He
 (freshness.py), not what was claimed when the picture was read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from app.core import freshness
@@ -59,7 +59,6 @@ class Edge:
     source: str
     target: str
     state: EdgeState
-    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +151,18 @@ def _database(view: DatabaseView, age_s: float) -> Node:
 def _provider(view: ProviderView, age_s: float) -> Node:
     age = view.age_s + age_s
     health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age, age_s)
-    if not detail and view.backlog:
-        detail = f"{view.backlog:,} unsent"
+    if not detail and health == "error":
+        detail = f"silent for {freshness.age_text(age)}"
+    elif not detail and view.backlog:
+        detail = f"{view.backlog:,} reports unsent"
     return Node(
         id=f"provider:{view.provider_id}",
         tier="provider",
         name=view.name,
-        kind=f"{view.host or 'CUPS'} · {count_text(view.queue_count, 'queue', 'queues')}",
+        kind=f"{count_text(view.queue_count, 'queue', 'queues')} · {view.host or 'CUPS'}",
         health=health,
         word=word,
-        detail=detail or "nothing waits to be charged",
+        detail=detail or ("all reported" if health == "ok" else ""),
         age=freshness.age_text(age),
         dashed=health == "unknown",
         facts=(
@@ -279,8 +280,8 @@ def _edges(topology: Topology, nodes: dict[str, Node]) -> tuple[Edge, ...]:
         if view.role == "standby" and primaries:
             source = f"database:{primaries[0]}"
             target = f"database:{view.name}"
-            state: EdgeState = "replica" if nodes[target].health in ("ok", "warning") else "broken"
-            edges.append(Edge(f"{source}>{target}", source, target, state, "replica"))
+            edge = _edge(source, target, nodes)
+            edges.append(replace(edge, state="replica") if edge.state == "live" else edge)
     names = {view.name for view in topology.servers}
     for provider in topology.providers:
         source = f"provider:{provider.provider_id}"

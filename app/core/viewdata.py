@@ -4,6 +4,7 @@ Widgets print these strings and paint these tones; they decide nothing. Each ton
 glyph, so that no meaning hangs on colour alone.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,7 +14,7 @@ from backend.wire.errors import REFUSALS
 from backend.wire.messages import Health, JobState, JobView, Ledger, TransferView, UserView
 from backend.wire.pricing import money_text
 
-Tone = Literal["ok", "warning", "error", "draining", "unknown", "plain"]
+Tone = Literal["ok", "warning", "error", "draining", "unknown", "plain", "active", "waiting", "off"]
 
 HEALTH_WORDS: Final[dict[Health, str]] = {
     "ok": "Healthy",
@@ -27,11 +28,11 @@ JOB_WORDS: Final[dict[JobState, tuple[str, Tone]]] = {
     "received": ("Received", "plain"),
     "analysed": ("Analysed", "plain"),
     "held": ("Held", "draining"),
-    "released": ("Released", "plain"),
-    "authorised": ("Authorised", "plain"),
-    "printing": ("Printing", "draining"),
+    "released": ("Released", "waiting"),
+    "authorised": ("Authorised", "waiting"),
+    "printing": ("Printing", "active"),
     "completed": ("Completed", "ok"),
-    "canceled": ("Canceled", "unknown"),
+    "canceled": ("Canceled", "off"),
     "aborted": ("Aborted", "warning"),
     "denied": ("Denied", "error"),
     "in_doubt": ("In doubt", "warning"),
@@ -103,6 +104,14 @@ def snapshot_age_s(state: State, now: float) -> float:
 # ---------------------------------------------------------------- connection and verdict
 
 
+def short_reason(reason: str) -> str:
+    """Why no server answers, short enough for one line: hosts for addresses, without the system's own words in
+    brackets.
+    """
+    parts = (re.sub(r"\s*\(.*\)$", "", part.strip()) for part in reason.split("; "))
+    return "; ".join(re.sub(r"https?://", "", part) for part in parts if part)
+
+
 def indicator(state: State, now: float) -> Indicator:
     connection = state.connection
     endpoint = host_text(connection.endpoint) if connection.endpoint else ""
@@ -110,7 +119,7 @@ def indicator(state: State, now: float) -> Indicator:
         case "live":
             return Indicator("ok", "Live", endpoint)
         case "connecting":
-            return Indicator("draining", "Connecting", count_text(len(connection.servers), "server", "servers"))
+            return Indicator("waiting", "Connecting", count_text(len(connection.servers), "server", "servers"))
         case "reconnecting":
             if connection.retry_at is None:
                 return Indicator("warning", "Reconnecting", endpoint)
@@ -131,8 +140,8 @@ def verdict(state: State, now: float) -> Verdict:
     if connection.phase == "connecting":
         return Verdict("unknown", "Connecting …", ", ".join(map(host_text, connection.servers)))
     if connection.phase == "reconnecting" and (topology is None or freshness.is_stale(age, freshness.SNAPSHOT_LIMIT_S)):
-        seen = f"Shown is what was known {freshness.ago_text(age)}." if topology is not None else ""
-        return Verdict("error", "No server answers.", seen, connection.reason)
+        seen = f" Shown is what was known {freshness.ago_text(age)}." if topology is not None else ""
+        return Verdict("error", f"No server answers.{seen}", short_reason(connection.reason))
     if "topology" in state.forbidden:
         return Verdict("unknown", "This access token may not see the cluster’s health.")
     if topology is None:
@@ -203,7 +212,7 @@ def standing(user: UserView) -> tuple[tuple[str, Tone], ...]:
     chips: list[tuple[str, Tone]] = []
     if user.disabled:
         chips.append(("Printing switched off", "error"))
-    chips.append(("Restricted to credit", "warning") if user.restricted else ("Unrestricted", "plain"))
+    chips.append(("Restricted to credit", "plain") if user.restricted else ("Unrestricted", "plain"))
     if user.restricted and user.available <= -user.overdraft:
         chips.append(("No credit left", "error"))
     return tuple(chips)

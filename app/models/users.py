@@ -48,7 +48,7 @@ WHEN, WHY, AMOUNT, BALANCE, NOTE = range(5)
 HEADERS: Final = ("When", "What", "Amount", "Balance", "Note")
 NUMBERS: Final = frozenset({AMOUNT, BALANCE})
 
-_KIND_TONES: Final[dict[str, Tone]] = {"pending": "draining", "posted": "ok", "voided": "unknown", "expired": "warning"}
+_KIND_TONES: Final[dict[str, Tone]] = {"pending": "waiting", "voided": "off", "expired": "warning"}
 
 
 class TransfersModel(QAbstractTableModel):
@@ -90,7 +90,7 @@ class TransfersModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == TONE:
-            return _KIND_TONES[transfer.kind] if column == WHY else None
+            return _KIND_TONES.get(transfer.kind) if column == WHY else None
         if role == MUTED:
             return column in (WHEN, NOTE) or transfer.kind != "posted"
         if role == ID:

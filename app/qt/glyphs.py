@@ -1,6 +1,7 @@
 """The health marks: a shape for each state, so that colour is never the only sign.
 
-Disc with a tick, triangle with "!", octagon with a cross, square with a pause, dotted ring with "?". The same
+Disc with a tick, triangle with "!", octagon with a cross, square with a pause, dotted ring with "?"; for jobs also a
+disc with an arrow, a clock and a struck ring. The same
 shapes stand in the graph, the tables and the banner.
 """
 
@@ -35,7 +36,16 @@ def draw(painter: QPainter, rect: QRectF, tone: Tone, colors: Colors) -> None:
             case "unknown":
                 _question(painter, rect, color)
             case "plain":
-                _ring(painter, rect, QColor(colors.muted))
+                _ring(painter, rect, QColor(colors.muted), 0.22)
+            case "active":
+                _disc(painter, rect, color)
+                _play(painter, rect, ground)
+            case "waiting":
+                _ring(painter, rect, color, 0.06)
+                _stroke(painter, rect, color, [(0.5, 0.27), (0.5, 0.52), (0.67, 0.62)])
+            case "off":
+                _ring(painter, rect, color, 0.06)
+                _stroke(painter, rect, color, [(0.22, 0.78), (0.78, 0.22)])
     finally:
         painter.restore()
 
@@ -126,8 +136,14 @@ def _question(painter: QPainter, rect: QRectF, color: QColor) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, "?")
 
 
-def _ring(painter: QPainter, rect: QRectF, color: QColor) -> None:
+def _play(painter: QPainter, rect: QRectF, ground: QColor) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(ground)
+    painter.drawPolygon(_polygon(rect, [(0.38, 0.27), (0.76, 0.5), (0.38, 0.73)]))
+
+
+def _ring(painter: QPainter, rect: QRectF, color: QColor, inset: float) -> None:
     painter.setPen(QPen(color, rect.width() * 0.12))
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    margin = rect.width() * 0.22
+    margin = rect.width() * inset
     painter.drawEllipse(rect.adjusted(margin, margin, -margin, -margin))

@@ -53,6 +53,9 @@ class Colors:
             "draining": self.draining,
             "unknown": self.unknown,
             "plain": self.text,
+            "active": self.draining,
+            "waiting": self.draining,
+            "off": self.unknown,
         }[tone]
 
 

@@ -105,7 +105,7 @@ class PersonDelegate(QStyledItemDelegate):
         painter.setPen(QColor(colors.text))
         _elided(painter, first.adjusted(0, 0, -taken, 0), person_title(user), strong, left)
         word = "printing off" if user.disabled else "restricted" if user.restricted else ""
-        painter.setPen(QColor(colors.error if user.disabled else colors.warning))
+        painter.setPen(QColor(colors.error if user.disabled else colors.muted))
         _elided(painter, second, word, small, right)
         taken = QFontMetricsF(small).horizontalAdvance(word) + 12 if word else 0
         painter.setPen(QColor(colors.muted))

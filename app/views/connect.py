@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QW
 
 from app.core.profiles import Profile, ProfileError, clean_token, server_urls
 from app.qt.theme import Theme
-from app.views.parts import Card, Picture, column, label, row
+from app.views.parts import Card, Picture, column, field_sheet, label, row
 
 
 class ConnectPane(QWidget):
@@ -61,6 +61,7 @@ class ConnectPane(QWidget):
             inner.addSpacing(10)
             inner.addWidget(caption)
             inner.addWidget(field)
+        inner.addSpacing(4)
         inner.addWidget(hint)
         inner.addSpacing(8)
         inner.addWidget(self.remember)
@@ -72,6 +73,7 @@ class ConnectPane(QWidget):
         outer.addStretch(2)
         self.setLayout(outer)
         self.problem.hide()
+        theme.on_change(card, lambda: card.setStyleSheet(field_sheet(theme.colors)))
 
     def start(self, profile: Profile | None, problem: str = "") -> None:
         """Show what is set now; the way back exists only where there is something to go back to."""
@@ -102,5 +104,5 @@ class ConnectPane(QWidget):
 def _field(placeholder: str) -> QLineEdit:
     field = QLineEdit()
     field.setPlaceholderText(placeholder)
-    field.setMinimumHeight(32)
+    field.setMinimumHeight(36)
     return field

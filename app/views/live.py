@@ -5,10 +5,10 @@ Everything is drawn from the store. What changed decides what is drawn again; ag
 
 import time
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHeaderView, QLabel, QSplitter, QStackedWidget, QTreeView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHeaderView, QLabel, QStackedWidget, QTreeView, QVBoxLayout, QWidget
 
 from app.core import topology as graphs
+from app.core.freshness import ago_text
 from app.core.queries import Read, older_jobs
 from app.core.reducer import Changes
 from app.core.topology import Graph, Node
@@ -21,7 +21,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cells import CellDelegate
 from app.views.details import NodeDetails
-from app.views.parts import Card, StatePane, Table, font, item_view_sheet, label, row, tool_button
+from app.views.parts import Card, StatePane, Table, column, font, item_view_sheet, label, row, splitter
 from app.views.topology import ZOOM_STEP, TopologyScene, TopologyView
 from backend.wire.messages import JobList
 
@@ -42,26 +42,18 @@ class TopologyPanel(QWidget):
         self.details = NodeDetails(theme)
         self.state_pane = StatePane(theme)
         self._stack = QStackedWidget()
-        for page in (self.view, self.tree, self.state_pane):
+        self._tree_card = Card(theme)
+        self._tree_card.setLayout(column(self.tree, margins=(2, 6, 2, 8)))
+        for page in (self.view, self._tree_card, self.state_pane):
             self._stack.addWidget(page)
         self._as_tree = False
-        self._build(theme, actions)
+        self._build()
         self._connect(actions)
 
-    def _build(self, theme: Theme, actions: Actions) -> None:
-        tools = [tool_button(theme, actions[name]) for name in ("graph", "tree")]
-        zooms = [tool_button(theme, actions[name]) for name in ("zoom_out", "zoom_in", "fit")]
-        head = row(label(theme, "Cluster", px=14, bold=True), 1, *tools, spacing=4, margins=(4, 0, 0, 0))
-        head.addSpacing(12)
-        for button in zooms:
-            head.addWidget(button)
-        body = row(self._stack, self.details, spacing=12)
-        body.setStretch(0, 1)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(6)
-        box.addLayout(head)
-        box.addLayout(body, 1)
+    def _build(self) -> None:
+        box = row(self._stack, self.details, spacing=12)
+        box.setStretch(0, 1)
+        self.setLayout(box)
         self.details.hide()
 
     def _connect(self, actions: Actions) -> None:
@@ -87,7 +79,7 @@ class TopologyPanel(QWidget):
         self.details.refresh(self._node(self.details.node_id))
 
     def show_picture(self) -> None:
-        self._stack.setCurrentWidget(self.tree if self._as_tree else self.view)
+        self._stack.setCurrentWidget(self._tree_card if self._as_tree else self.view)
 
     def show_state(self) -> None:
         self.details.dismiss()
@@ -107,6 +99,7 @@ class JobsPanel(Card):
 
     def __init__(self, theme: Theme, session: Session) -> None:
         super().__init__(theme)
+        self._theme = theme
         self._session = session
         self.model = JobsModel(self, self._fetch)
         self.table = Table(theme, "Jobs")
@@ -129,13 +122,23 @@ class JobsPanel(Card):
         state = self._session.store.state
         self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
         self.model.show_jobs(state.jobs, state.ledger, fresh=fresh)
-        shown = self.model.rowCount()
-        self._count.setText(f"newest {count_text(shown, 'job', 'jobs')}" if shown else "")
+        self._show_count()
         self._choose_page()
 
     def tick(self) -> None:
         state = self._session.store.state
         self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
+        self._show_count()
+
+    def _show_count(self) -> None:
+        """How many, and how old they are while no server answers."""
+        state, shown = self._session.store.state, self.model.rowCount()
+        cut_off = state.connection.phase != "live" and state.jobs_at is not None
+        text = f"newest {count_text(shown, 'job', 'jobs')}" if shown else ""
+        if cut_off and state.jobs_at is not None:
+            text += f"  ·  as known {ago_text(time.monotonic() - state.jobs_at)}"
+        self._count.setText(text)
+        self._theme.tint(self._count, "warning" if cut_off else "muted")
 
     def _choose_page(self) -> None:
         state = self._session.store.state
@@ -143,7 +146,9 @@ class JobsPanel(Card):
             text = "This access token’s role does not allow to see jobs."
             self.state_pane.show_state("lock", "Not allowed", text)
         elif state.jobs_at is None:
-            self.state_pane.show_state("jobs", "Waiting for the first answer", "Jobs appear here as they are printed.")
+            waiting = state.connection.phase == "connecting"
+            title = "Waiting for the first answer" if waiting else "No jobs known"
+            self.state_pane.show_state("jobs", title, "Jobs appear here as they are printed.")
         elif not state.jobs:
             text = "As soon as somebody prints on a tracked queue, the job appears here with its pages and its cost."
             self.state_pane.show_state("empty", "No jobs yet", text)
@@ -168,13 +173,11 @@ class LivePage(QWidget):
         self._actions = actions
         self.topology = TopologyPanel(theme, actions)
         self.jobs = JobsPanel(theme, session)
-        self._splitter = QSplitter(Qt.Orientation.Vertical)
-        self._splitter.setChildrenCollapsible(False)
-        self._splitter.setHandleWidth(12)
+        self._splitter = splitter()
         self._splitter.addWidget(self.topology)
         self._splitter.addWidget(self.jobs)
-        self._splitter.setStretchFactor(0, 3)
-        self._splitter.setStretchFactor(1, 2)
+        self._splitter.setStretchFactor(0, 8)
+        self._splitter.setStretchFactor(1, 5)
         self.topology.setMinimumHeight(220)
         self.jobs.setMinimumHeight(150)
         box = QVBoxLayout(self)
@@ -187,7 +190,7 @@ class LivePage(QWidget):
     def _changed(self, changes: Changes) -> None:
         if changes.topology or changes.connection:
             self._show_topology()
-        if changes.jobs or changes.jobs_replaced:
+        if changes.jobs or changes.jobs_replaced or changes.connection:
             self.jobs.refresh(changes.jobs_replaced)
 
     def _tick(self) -> None:

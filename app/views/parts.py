@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QSplitter,
     QTableView,
     QToolButton,
     QVBoxLayout,
@@ -210,6 +211,22 @@ def tool_button(theme: Theme, action: QAction) -> QToolButton:
     return button
 
 
+def field_sheet(colors: Colors) -> str:
+    """Line edits and push buttons; the default button of a form stands out."""
+    return f"""
+    QLineEdit {{ background: {colors.window}; color: {colors.text}; border: 1px solid {colors.line_strong};
+        border-radius: 7px; padding: 0 9px; placeholder-text-color: {colors.muted};
+        selection-background-color: {colors.accent}; selection-color: {colors.on_accent}; }}
+    QLineEdit:focus {{ border: 1px solid {colors.draining}; }}
+    QPushButton {{ background: {colors.panel}; color: {colors.text}; border: 1px solid {colors.line_strong};
+        border-radius: 7px; padding: 7px 18px; }}
+    QPushButton:hover {{ background: {colors.hover}; }}
+    QPushButton:focus {{ border-color: {colors.draining}; }}
+    QPushButton:default {{ background: {colors.accent}; color: {colors.on_accent}; border-color: {colors.accent}; }}
+    QPushButton:default:focus {{ border-color: {colors.text}; }}
+    """
+
+
 def tool_button_sheet(colors: Colors) -> str:
     return f"""
     QToolButton {{ border: 1px solid transparent; border-radius: 6px; padding: 4px; }}
@@ -246,15 +263,17 @@ class Picture(QWidget):
 class StatePane(QWidget):
     """What stands where there is nothing to show: a picture, what it means, what to do, and a button that does it."""
 
+    WIDEST = 440
+
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._picture = Picture(theme, "empty", 44)
         self._title = label(theme, role="text", px=16, bold=True)
         self._text = label(theme, role="muted", px=13)
         self._text.setWordWrap(True)
-        self._text.setMaximumWidth(460)
-        self._text.setMinimumWidth(320)
         self.button = QPushButton()
+        self.button.setDefault(True)
+        theme.on_change(self.button, lambda: self.button.setStyleSheet(field_sheet(theme.colors)))
         self._act: Callable[[], None] = lambda: None
         self.button.clicked.connect(lambda: self._act())
         box = QVBoxLayout(self)
@@ -266,6 +285,11 @@ class StatePane(QWidget):
         box.addStretch(1)
         for text in (self._title, self._text):
             text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A wrapped text needs a width of its own, or the layout gives it one line."""
+        super().resizeEvent(event)
+        self._text.setFixedWidth(max(200, min(self.WIDEST, self.width() - 48)))
 
     def show_state(
         self, icon_name: str, title: str, text: str, action: str = "", act: Callable[[], None] | None = None
@@ -343,6 +367,15 @@ def scroll_bar_sheet(colors: Colors) -> str:
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
     """
+
+
+def splitter() -> QSplitter:
+    """Two things below each other, the border between them to be dragged."""
+    result = QSplitter(Qt.Orientation.Vertical)
+    result.setChildrenCollapsible(False)
+    result.setHandleWidth(12)
+    result.setStyleSheet("QSplitter::handle { image: none; background: transparent; }")
+    return result
 
 
 def row(*widgets: QWidget | int, spacing: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0)) -> QHBoxLayout:

@@ -17,7 +17,7 @@ from app.qt.lookup import MIN_LETTERS, Lookup
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cells import PersonDelegate
-from app.views.parts import Card, StatePane, item_view_sheet, label, row
+from app.views.parts import Card, StatePane, field_sheet, item_view_sheet, label, row
 from app.views.person import PersonPanel
 from backend.wire.messages import UserList
 
@@ -49,6 +49,9 @@ class SearchPanel(Card):
         self.field.setClearButtonEnabled(True)
         self.field.setMinimumHeight(38)
         self.field.installEventFilter(self)
+        theme.on_change(
+            self.field, lambda: self.field.setStyleSheet(f"{field_sheet(theme.colors)} QLineEdit {{ padding: 0 2px; }}")
+        )
         self._magnifier = self.field.addAction(
             icons.icon("search", theme.colors), QLineEdit.ActionPosition.LeadingPosition
         )

@@ -8,9 +8,9 @@ last values stay, visibly aged: a help desk must know that a balance is old befo
 import time
 from typing import Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from app.core.freshness import ago_text, is_stale
 from app.core.queries import Person, Read, Trouble, explain, read_person
@@ -29,7 +29,7 @@ from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cells import CellDelegate, draw_initials
-from app.views.parts import Card, Chip, Elided, Mark, StatePane, Table, column, label, row
+from app.views.parts import Card, Chip, Elided, Mark, StatePane, Table, column, label, row, splitter
 
 REREAD_S: Final = 4.0
 BURST_MS: Final = 300
@@ -91,9 +91,9 @@ class PersonHead(Card):
         middle = column(self._name, self._subtitle, spacing=2)
         top.addLayout(middle, 1)
         top.addLayout(self._chip_row)
-        numbers = row(self.balance, spacing=36)
-        for figure in self.figures.values():
-            numbers.addWidget(figure)
+        numbers = row(spacing=36)
+        for figure in (self.balance, *self.figures.values()):
+            numbers.addWidget(figure, 0, Qt.AlignmentFlag.AlignTop)
         numbers.addStretch(1)
         box = QVBoxLayout(self)
         box.setContentsMargins(20, 16, 20, 16)
@@ -158,17 +158,14 @@ class PersonPanel(QWidget):
     def _build(self, theme: Theme) -> None:
         self.jobs_table = Table(theme, "Recent jobs")
         self.jobs_table.setModel(self.jobs)
-        self.jobs_table.lay_out({STATE: 124, QUEUE: 110, IMPRESSIONS: 64, COST: 116, REMARK: 210, AGE: 66}, TITLE)
+        self.jobs_table.lay_out({STATE: 116, QUEUE: 96, IMPRESSIONS: 60, COST: 112, REMARK: 186, AGE: 66}, TITLE)
         self.jobs_table.setColumnHidden(USER, True)
         self.transfers_table = Table(theme, "Transfers")
         self.transfers_table.setModel(self.transfers)
         self.transfers_table.lay_out({WHEN: 136, WHY: 176, AMOUNT: 124, BALANCE: 124}, NOTE)
         for table in (self.jobs_table, self.transfers_table):
             table.setItemDelegate(CellDelegate(theme, table))
-        self._split = QSplitter()
-        self._split.setOrientation(self._split.orientation().Vertical)
-        self._split.setChildrenCollapsible(False)
-        self._split.setHandleWidth(12)
+        self._split = splitter()
         self._split.addWidget(_titled(theme, "Recent jobs", self.jobs_table))
         self._split.addWidget(_titled(theme, "Transfers", self.transfers_table))
         page = QWidget()

@@ -18,8 +18,8 @@ from app.qt.theme import Theme
 from app.views.topology_items import BadgeItem, BlockItem, CardItem, EdgeItem, GroupItem
 
 GLIDE_MS: Final = 450
-MARGIN: Final = 22.0
-BIGGEST_FIT: Final = 1.15
+MARGIN: Final = 6.0
+BIGGEST_FIT: Final = 1.4
 SCALE_LIMITS: Final = (0.08, 3.0)
 ZOOM_STEP: Final = 1.25
 BLOCK_DOCK: Final = 10.0

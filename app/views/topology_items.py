@@ -122,10 +122,6 @@ class CardItem(QGraphicsItem):
         clip = QPainterPath()
         clip.addRoundedRect(self._size, RADIUS, RADIUS)
         painter.fillPath(clip, QColor(colors.hover if self._hovered else colors.card))
-        painter.save()
-        painter.setClipPath(clip)
-        painter.fillRect(QRectF(0, 0, STRIPE, self._size.height()), tone)
-        painter.restore()
         quiet = calm or health == "unknown"
         pen = QPen(QColor(colors.line_strong) if quiet else tone, 1.25 if quiet else 1.6)
         if self.node.dashed:
@@ -134,19 +130,26 @@ class CardItem(QGraphicsItem):
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRoundedRect(self._size.adjusted(0.7, 0.7, -0.7, -0.7), RADIUS, RADIUS)
+        painter.setClipPath(clip)
+        painter.fillRect(QRectF(0, 0, STRIPE, self._size.height()), tone)
+        painter.setClipping(False)
 
     def _paint_texts(self, painter: QPainter) -> None:
         colors, node, width = self._theme.colors, self.node, self._size.width()
         base = QApplication.font()
-        _text(painter, QRectF(18, 10, width - 58, 22), node.name, font(base, 14, bold=True), colors.text)
-        glyphs.draw(painter, QRectF(width - 32, 12, 19, 19), node.health, colors)
+        _text(painter, QRectF(17, 8, width - 56, 22), node.name, font(base, 14, bold=True), colors.text)
+        glyphs.draw(painter, QRectF(width - 31, 10, 19, 19), node.health, colors)
         small = font(base, 11.5)
-        aged = QFontMetricsF(small).horizontalAdvance(node.age) + 8 if node.age != "now" else 0
-        _text(painter, QRectF(18, 34, width - 32 - aged, 20), node.kind, small, colors.muted)
+        aged = (
+            QFontMetricsF(small).horizontalAdvance(node.age) + 8
+            if node.age not in node.status and node.age != "now"
+            else 0
+        )
+        _text(painter, QRectF(17, 31, width - 30 - aged, 20), node.kind, small, colors.muted)
         if aged:
-            _text(painter, QRectF(width - 14 - aged, 34, aged, 20), node.age, small, colors.muted, Right)
+            _text(painter, QRectF(width - 13 - aged, 31, aged, 20), node.age, small, colors.muted, Right)
         loud = node.health in ("warning", "error")
-        _text(painter, QRectF(18, 57, width - 32, 20), node.status, font(base, 12, bold=loud), colors.tone(node.health))
+        _text(painter, QRectF(17, 53, width - 30, 20), node.status, font(base, 12, bold=loud), colors.tone(node.health))
 
     def _paint_focus(self, painter: QPainter) -> None:
         painter.setPen(QPen(QColor(self._theme.colors.accent), 2))
@@ -182,7 +185,7 @@ class GroupItem(QGraphicsItem):
             painter.drawRoundedRect(rect, 14, 14)
             if option.levelOfDetailFromTransform(painter.worldTransform()) < LOD_BLOCK:
                 return
-            inner = rect.adjusted(20, 0, -20, 0)
+            inner = rect.adjusted(18, 0, -18, 0)
             base = QApplication.font()
             title, small = font(base, 13, bold=True), font(base, 11.5)
             _text(painter, QRectF(inner.x(), rect.y() + 9, inner.width(), 20), self._group.title, title, colors.text)

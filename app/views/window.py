@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QMainWindow,
     QMessageBox,
@@ -27,7 +27,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.connect import ConnectPane
 from app.views.live import LivePage
-from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row
+from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, tool_button
 from app.views.people import PeoplePage
 from backend.base.cli import program_version
 
@@ -112,7 +112,7 @@ class Banner(Card):
         self._text = Elided(theme, px=14, bold=True)
         self._detail = Elided(theme, role="muted", px=12)
         self._source = label(theme, role="muted", px=12)
-        self.setFixedHeight(50)
+        self.setFixedHeight(46)
         words = column(1, self._text, self._detail, 1, spacing=1)
         box = row(self._mark, spacing=12, margins=(16, 0, 18, 0))
         box.addLayout(words, 1)
@@ -168,12 +168,15 @@ class MainWindow(QMainWindow):
         self._find.setFont(font(self._find.font(), 12.5))
         self._find.setFixedHeight(30)
         self._find.clicked.connect(self.actions_["find"].trigger)
-        head = row(self._title, self._cluster, self._find, self.chip, spacing=12, margins=(2, 0, 0, 0))
+        head = row(self._title, self._cluster, self._tools(), self._find, self.chip, spacing=12, margins=(2, 0, 0, 0))
         head.setStretch(1, 1)
         main = QVBoxLayout()
         main.setContentsMargins(18, 12, 18, 14)
         main.setSpacing(12)
-        main.addLayout(head)
+        top = QWidget()
+        top.setFixedHeight(34)
+        top.setLayout(head)
+        main.addWidget(top)
         main.addWidget(self.banner)
         main.addWidget(self._pages, 1)
         body = row(Rail(self._theme, self.actions_), spacing=0)
@@ -182,6 +185,19 @@ class MainWindow(QMainWindow):
         central.setLayout(body)
         self.setCentralWidget(central)
         self._theme.on_change(self, self._restyle)
+
+    def _tools(self) -> QWidget:
+        """The live page's own commands, beside the title."""
+        box = row(spacing=3)
+        names: tuple[Name | None, ...] = ("graph", "tree", None, "zoom_out", "zoom_in", "fit", None)
+        for name in names:
+            if name is None:
+                box.addSpacing(10)
+            else:
+                box.addWidget(tool_button(self._theme, self.actions_[name]))
+        self._live_tools = QWidget()
+        self._live_tools.setLayout(box)
+        return self._live_tools
 
     def _restyle(self) -> None:
         colors = self._theme.colors
@@ -220,6 +236,8 @@ class MainWindow(QMainWindow):
         titles = {self.live: "Live view", self.people: "People", self.connect_pane: "Connection"}
         self._title.setText(titles[page])
         self.banner.setVisible(page is not self.connect_pane)
+        self._find.setVisible(page is self.live)
+        self._live_tools.setVisible(page is self.live)
         self.actions_["live"].setChecked(page is self.live)
         self.actions_["people"].setChecked(page is self.people)
 
@@ -277,6 +295,12 @@ class MainWindow(QMainWindow):
             f"Inkeeper {program_version()}\nPrint accounting that keeps counting while servers die.\n\nGPL-3.0-or-later"
         )
         QMessageBox.about(self, "About Inkeeper", text)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Nothing has the focus at first; else Qt gives it to the first button of the rail."""
+        super().showEvent(event)
+        if self.focusWidget() is None:
+            self.centralWidget().setFocus()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closed.emit()
