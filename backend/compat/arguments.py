@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from backend.compat.faults import Code, Fault
 from backend.compat.xmlrpc import Scalar, Value
+from backend.people.names import map_name
 from backend.wire.pricing import minor_units
 
 MAX_TEXT = 64 * 1024

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-OFFLINE_AFTER_MS: Final = 10_000
+from backend.printers.model import SILENT_S
+
+OFFLINE_AFTER_MS: Final = round(SILENT_S * 1000)
 DISK_LIMIT_MB: Final = 1024
 CONNECTIONS_LIMIT_PERCENT: Final = 90
 UNLIMITED: Final = 999_999_999

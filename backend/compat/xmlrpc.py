@@ -173,7 +173,7 @@ def _read_int(element: _Element) -> Value:
 
 def _read_double(element: _Element) -> Value:
     text = element.content().strip()
-    if not _DOUBLE.fullmatch(text):
+    if not is_number(text):
         raise Malformed(f"{text[:40]!r} is no number")
     return Scalar("double", text)
 
@@ -243,6 +243,11 @@ _READERS: Final[dict[str, Callable[[_Element], Value]]] = {
 
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as XML-RPC and Java write one: ASCII digits, a point, at most a small exponent."""
+    return bool(_DOUBLE.fullmatch(text))
 
 
 def number_text(number: Decimal) -> str:

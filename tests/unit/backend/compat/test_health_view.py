@@ -45,8 +45,8 @@ def printer(state: str = "idle", *reasons: str, accepting: bool = True, silent_m
         (printer("stopped", "vendor-thing"), "ERROR"),
         (printer(accepting=False), "NOT_AVAILABLE"),
         (printer("unknown"), "UNKNOWN"),
-        (printer(silent_ms=10_000), "OK"),
-        (printer(silent_ms=10_001), "UNKNOWN"),
+        (printer(silent_ms=8_000), "OK"),
+        (printer(silent_ms=8_001), "UNKNOWN"),
     ],
 )
 def test_printer_status(facts: PrinterFacts, word: str) -> None:

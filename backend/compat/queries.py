@@ -1,0 +1,155 @@
+"""What the compatible interfaces read, each in one statement. Functions of a connection, run by `Database.run`.
+
+Lists are sorted by name as the database sorts, so that pages fit together; a limit of 0 is no limit, as clients in use
+rely on it.
+"""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from backend.compat.health_view import PrinterFacts, ProviderFacts
+from backend.compat.properties import PrinterRecord, UserRecord
+from backend.db.engine import now_ms
+from backend.jobs.tables import job
+from backend.ledger.tables import account
+from backend.people.model import is_disabled
+from backend.people.tables import user
+from backend.printers.tables import provider, queue
+from backend.wire.pricing import CostRule
+
+TEMPLATE_PRINTER = "!!template printer!!"
+_QUEUES = queue.join(provider, provider.c.provider_id == queue.c.provider_id)
+_HEARD_AT = sa.case((provider.c.seen_at > 0, provider.c.seen_at), else_=provider.c.enrolled_at).label("heard_at")
+
+
+def user_exists(conn: sa.Connection, name: str) -> bool:
+    return conn.scalar(sa.select(sa.literal(1)).where(user.c.name == name)) is not None
+
+
+def count_users(conn: sa.Connection) -> int:
+    return int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
+
+
+def user_names(conn: sa.Connection, offset: int, limit: int) -> list[str]:
+    statement = sa.select(user.c.name).order_by(user.c.name)
+    return list(conn.scalars(_page(statement, offset, limit)))
+
+
+def user_record(conn: sa.Connection, name: str, decimals: int) -> UserRecord | None:
+    columns = (
+        user.c.name, user.c.full_name, user.c.email, user.c.department, user.c.office, user.c.notes,
+        user.c.card_number, user.c.internal, user.c.disabled, user.c.disabled_until,
+        account.c.credits_posted, account.c.debits_posted, account.c.overdraft, account.c.restricted,
+        account.c.print_jobs, account.c.print_impressions,
+    )  # fmt: skip
+    joined = user.join(account, account.c.account_id == user.c.account_id)
+    row = conn.execute(sa.select(*columns).select_from(joined).where(user.c.name == name)).one_or_none()
+    if row is None:
+        return None
+    return UserRecord(
+        name=row.name,
+        full_name=row.full_name,
+        email=row.email,
+        department=row.department,
+        office=row.office,
+        notes=row.notes,
+        card_number=row.card_number,
+        internal=row.internal,
+        disabled=is_disabled(row.disabled, row.disabled_until, now_ms(conn)),
+        balance=row.credits_posted - row.debits_posted,
+        overdraft=row.overdraft,
+        restricted=row.restricted,
+        print_jobs=row.print_jobs,
+        print_impressions=row.print_impressions,
+        decimals=decimals,
+    )
+
+
+def printer_names(conn: sa.Connection, offset: int, limit: int) -> list[str]:
+    """`server\\printer` of every tracked queue, PaperCut's pseudo entry for new printers before them."""
+    names = [TEMPLATE_PRINTER] if offset == 0 else []
+    if limit == len(names) > 0:
+        return names
+    statement = (
+        sa.select(provider.c.name, queue.c.name.label("queue"))
+        .select_from(_QUEUES)
+        .where(queue.c.tracked)
+        .order_by(provider.c.name, queue.c.name)
+    )
+    rows = conn.execute(_page(statement, max(0, offset - 1), limit and limit - len(names)))
+    return names + [f"{row.name}\\{row.queue}" for row in rows]
+
+
+def printer_record(conn: sa.Connection, server: str, name: str, decimals: int) -> PrinterRecord | None:
+    """A queue, tracked or not."""
+    statement = sa.select(queue.c.queue_id, queue.c.disabled, queue.c.disabled_until, queue.c.cost).where(
+        provider.c.name == server, queue.c.name == name
+    )
+    row = conn.execute(statement.select_from(_QUEUES)).one_or_none()
+    if row is None:
+        return None
+    return PrinterRecord(
+        queue_id=row.queue_id,
+        disabled=is_disabled(row.disabled, row.disabled_until, now_ms(conn)),
+        per_impression=msgspec.json.decode(row.cost, type=CostRule).per_impression,
+        decimals=decimals,
+    )
+
+
+def queue_totals(conn: sa.Connection, queue_id: int) -> tuple[int, int]:
+    """How many printings of a queue put something on paper, and their impressions."""
+    impressions = sa.func.coalesce(sa.func.sum(job.c.counted_impressions), 0)
+    printed = sa.and_(job.c.queue_id == queue_id, job.c.counted_impressions > 0)
+    row = conn.execute(sa.select(sa.func.count(), impressions).select_from(job).where(printed)).one()
+    return int(row[0]), int(row[1])
+
+
+def providers(conn: sa.Connection) -> list[ProviderFacts]:
+    now = now_ms(conn)
+    rows = conn.execute(sa.select(provider.c.name, provider.c.host, _HEARD_AT).order_by(provider.c.name))
+    return [ProviderFacts(row.name, row.host, now - row.heard_at) for row in rows]
+
+
+def printers(conn: sa.Connection) -> list[PrinterFacts]:
+    """The tracked queues with their state, as old as their provider's silence."""
+    now = now_ms(conn)
+    columns = (
+        queue.c.queue_id, queue.c.name, queue.c.printer_state, queue.c.printer_state_reasons, queue.c.accepting,
+        provider.c.name.label("server"), _HEARD_AT,
+    )  # fmt: skip
+    statement = sa.select(*columns).select_from(_QUEUES).where(queue.c.tracked)
+    rows = conn.execute(statement.order_by(provider.c.name, queue.c.name))
+    return [
+        PrinterFacts(
+            queue_id=row.queue_id,
+            server=row.server,
+            queue=row.name,
+            state=row.printer_state,
+            reasons=tuple(json.loads(row.printer_state_reasons)),
+            accepting=row.accepting,
+            silent_ms=now - row.heard_at,
+        )
+        for row in rows
+    ]
+
+
+def connections(conn: sa.Connection) -> tuple[int, int]:
+    """How many connections the database has and may have; SQLite is one file and one server."""
+    if conn.dialect.name == "sqlite":
+        return 1, 100
+    row = conn.exec_driver_sql(
+        "SELECT count(*)::int, current_setting('max_connections')::int FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend'"
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+Names = TypeVar("Names", bound=sa.Select[Any])
+
+
+def _page(statement: Names, offset: int, limit: int) -> Names:
+    page = statement.offset(offset)
+    return page.limit(limit) if limit else page

@@ -1,0 +1,129 @@
+"""The XML-RPC door: one POST is one call, and whatever comes of it is an XML-RPC answer with HTTP status 200.
+
+XML-RPC libraries throw away the body of any other status, and with it the sentence that says what is wrong.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from email.message import Message
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from backend.access.settings import read_settings
+from backend.access.tokens import TokenCache
+from backend.compat import gate
+from backend.compat.arguments import read
+from backend.compat.faults import Code, Fault
+from backend.compat.methods.caller import Caller
+from backend.compat.methods.table import METHODS
+from backend.compat.xmlrpc import MAX_BYTES, Call, Malformed, Result, Scalar, dump_fault, dump_result, parse_call
+from backend.db.engine import Database
+from backend.db.errors import DatabaseAway
+from backend.intake.errors import OutcomeUnknown, Overloaded, Unavailable
+from backend.intake.service import Intake
+from backend.wire.messages import Ledger
+
+NAMESPACE = "api."
+LONG_LIST = 2000
+AWAY = "The database cannot be reached now"
+WRONG_TOKEN = "The authentication token is not valid"
+NO_TOKEN = f"No call is allowed: the setting {gate.TOKEN_KEY} is empty"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """The endpoint. It holds nothing but what it is given."""
+
+    database: Database
+    intake: Intake
+    tokens: TokenCache
+    ledger: Ledger
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            call = parse_call(await _body(request), _charset(request))
+            peer = request.client.host if request.client else ""
+            content = await _dump(await self._result(call, peer))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Malformed as error:
+            content = dump_fault(Code.GENERAL, str(error))
+        except Fault as fault:
+            content = dump_fault(fault.code, fault.text)
+        return Response(content, headers={"content-type": "text/xml"})
+
+    async def _result(self, call: Call, peer: str) -> Result:
+        """What the method gives. Everything that can go wrong while the server is well becomes a Fault."""
+        try:
+            return await self._run(call, peer)
+        except (Unavailable, Overloaded) as error:
+            raise Fault(
+                Code.GENERAL, f"The server cannot do that now, nothing was changed; try again ({error})"
+            ) from error
+        except OutcomeUnknown as error:
+            text = "The outcome is not known, check the balance before repeating the call"
+            raise Fault(Code.GENERAL, text) from error
+        except DatabaseAway as error:
+            raise Fault(Code.GENERAL, f"{AWAY}; check whether it was done before repeating a change") from error
+
+    async def _run(self, call: Call, peer: str) -> Result:
+        name = call.method.removeprefix(NAMESPACE)
+        method = METHODS.get(name)
+        if method is None:
+            raise Fault(Code.GENERAL, f"There is no method {name} here")
+        actor, role = await self._authenticate(call, peer)
+        if role not in method.roles:
+            raise Fault(Code.GENERAL, f"A token of the role {role} may not call {name}")
+        arguments = read(method.signature, call.params[1:], self.ledger.decimals)
+        return await method.handler(Caller(actor, role, self.database, self.intake, self.ledger), *arguments)
+
+    async def _authenticate(self, call: Call, peer: str) -> tuple[str, str]:
+        """The actor and role of the token that stands first. Raises Fault, with one text for every wrong one."""
+        first = call.params[0] if call.params else None
+        token = first.text.strip() if isinstance(first, Scalar) else ""
+        settings = await self.database.run(read_settings, gate.TOKEN_KEY, gate.ADDRESSES_KEY)
+        _check_address(settings[gate.ADDRESSES_KEY], peer)
+        owner = gate.token_owner(settings[gate.TOKEN_KEY], token)
+        if owner is not None:
+            return f"xmlrpc:{owner}" if owner else "xmlrpc", "admin"
+        principal = await self.tokens.principal(token) if token else None
+        if principal is not None:
+            return principal.actor, principal.role
+        log.warning("XML-RPC call of %s from %s refused: wrong token", call.method, peer)
+        raise Fault(Code.GENERAL, WRONG_TOKEN if gate.has_token(settings[gate.TOKEN_KEY]) else NO_TOKEN)
+
+
+def _check_address(allowed: str, peer: str) -> None:
+    try:
+        right = gate.address_allowed(allowed, peer)
+    except ValueError as error:
+        raise Fault(Code.GENERAL, f"The setting {gate.ADDRESSES_KEY} cannot be read, every call is refused") from error
+    if not right:
+        log.warning("XML-RPC call from %s refused: not in %s", peer, gate.ADDRESSES_KEY)
+        raise Fault(Code.GENERAL, f"Calls from the address {peer} are not allowed by {gate.ADDRESSES_KEY}")
+
+
+async def _body(request: Request) -> bytes:
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > MAX_BYTES:
+            raise Malformed(f"The request is larger than {MAX_BYTES} bytes")
+    return bytes(chunks)
+
+
+def _charset(request: Request) -> str:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    charset = message.get_param("charset", "")
+    return charset if isinstance(charset, str) else ""
+
+
+async def _dump(result: Result) -> bytes:
+    if isinstance(result, list) and len(result) > LONG_LIST:
+        return await asyncio.to_thread(dump_result, result)  # 300,000 names take a second; others are served meanwhile
+    return dump_result(result)
