@@ -17,6 +17,10 @@ from backend.db.engine import now_ms
 from backend.wire.pricing import MAX_AMOUNT
 
 MAX_KEY = 255
+INITIAL_CREDIT: Final = "users.initial-credit"
+DEFAULT_RESTRICTED: Final = "users.default-restricted"
+DEFAULT_OVERDRAFT: Final = "users.default-overdraft"
+DEFAULT_COST: Final = "printers.default-cost"
 
 
 class SettingInvalid(Exception):
@@ -47,10 +51,10 @@ def _switch(key: str, value: str) -> None:
 
 
 KNOWN: Final[Mapping[str, Known]] = {
-    "users.initial-credit": Known("0", _amount),
-    "users.default-restricted": Known("false", _switch),
-    "users.default-overdraft": Known("0", _amount),
-    "printers.default-cost": Known("500", _amount),
+    INITIAL_CREDIT: Known("0", _amount),
+    DEFAULT_RESTRICTED: Known("false", _switch),
+    DEFAULT_OVERDRAFT: Known("0", _amount),
+    DEFAULT_COST: Known("500", _amount),
     "auth.webservices.auth-token": Known("", _text, secret=True),
     "auth.webservices.allowed-addresses": Known("", _text),
     "health.api.key": Known("", _text, secret=True),

@@ -31,8 +31,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tuple[tuple[UserView, ...], int]:
-    """Users sorted by name whose words begin with all the typed words, and how many there are (at most MATCHES)."""
+def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tuple[tuple[UserView, ...], int, int]:
+    """Users sorted by name whose words begin with all the typed words, how many there are (at most MATCHES), and when
+    that was (the database's clock)."""
     words = typed(query)
     statement = sa.select(*_COLUMNS).select_from(_WHO).order_by(user.c.name)
     if words:
@@ -42,13 +43,16 @@ def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tupl
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
     rows = conn.execute(statement.limit(min(limit, MAX_LIMIT)).offset(offset)).all()
     now = now_ms(conn)
-    return tuple(_view(row, now) for row in rows), total
+    return tuple(_view(row, now) for row in rows), total, now
 
 
-def get_user(conn: sa.Connection, name: str) -> UserView | None:
-    """The user of exactly this (mapped) name."""
+def get_user(conn: sa.Connection, name: str) -> tuple[UserView, int] | None:
+    """The user of exactly this (mapped) name, and when that was."""
     row = conn.execute(sa.select(*_COLUMNS).select_from(_WHO).where(user.c.name == name)).one_or_none()
-    return None if row is None else _view(row, now_ms(conn))
+    if row is None:
+        return None
+    now = now_ms(conn)
+    return _view(row, now), now
 
 
 def account_of(conn: sa.Connection, name: str) -> int | None:

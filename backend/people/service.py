@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.access.service import write_audit
+from backend.access.settings import DEFAULT_OVERDRAFT, DEFAULT_RESTRICTED, INITIAL_CREDIT, read_settings
 from backend.base.ids import uuid7
 from backend.db.dialect import insert_or_nothing
 from backend.db.engine import now_ms
@@ -27,8 +28,19 @@ _COUNTERS = (
 )  # fmt: skip
 
 
-def provision_users(conn: sa.Connection, names: Iterable[str], defaults: UserDefaults) -> None:
+def user_defaults(conn: sa.Connection) -> UserDefaults:
+    """What the settings give a new user."""
+    found = read_settings(conn, DEFAULT_RESTRICTED, DEFAULT_OVERDRAFT, INITIAL_CREDIT)
+    return UserDefaults(
+        restricted=found[DEFAULT_RESTRICTED] == "true",
+        overdraft=int(found[DEFAULT_OVERDRAFT]),
+        initial_credit=int(found[INITIAL_CREDIT]),
+    )
+
+
+def provision_users(conn: sa.Connection, names: Iterable[str]) -> None:
     """Make those users that are not there yet. Two servers may do so at once: one of them makes each user."""
+    defaults = user_defaults(conn)
     for name in sorted(set(names)):
         _insert_user(conn, name, {}, defaults)
 
@@ -37,7 +49,6 @@ def create_user(
     conn: sa.Connection,
     name: str,
     details: UserChange,
-    defaults: UserDefaults,
     *,
     internal: bool,
     actor: str,
@@ -45,7 +56,7 @@ def create_user(
 ) -> None:
     """Make one user with details. Raises NameTaken, CardTaken."""
     _refuse_taken_card(conn, details.card_number, except_name="")
-    made = _insert_user(conn, name, {"internal": internal, **_changed(details)}, defaults)
+    made = _insert_user(conn, name, {"internal": internal, **_changed(details)}, user_defaults(conn))
     if not made:
         raise NameTaken(f"there is a user {name!r} already")
     write_audit(conn, actor, role, "user-created", name)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from backend.access.service import Enrolment, check_enrolment, complete_enrolment, write_audit
+from backend.access.settings import DEFAULT_COST, read_settings
 from backend.db.dialect import insert_or_nothing, upsert
 from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
@@ -32,10 +33,16 @@ def enroll_provider(conn: sa.Connection, body: Enroll) -> tuple[int, str]:
     return provider_id, found.provider_name
 
 
-def provision_queues(conn: sa.Connection, queues: Iterable[tuple[int, str]], default_cost: int) -> None:
+def default_cost(conn: sa.Connection) -> int:
+    """What an impression costs on a queue that nobody set a price for, in minor units."""
+    return int(read_settings(conn, DEFAULT_COST)[DEFAULT_COST])
+
+
+def provision_queues(conn: sa.Connection, queues: Iterable[tuple[int, str]]) -> None:
     """Make those queues (provider id, name) that are not there yet."""
+    cost = simple_rule(default_cost(conn))
     for provider_id, name in sorted(set(queues)):
-        values = {"provider_id": provider_id, "name": name, "cost": simple_rule(default_cost)}
+        values = {"provider_id": provider_id, "name": name, "cost": cost}
         conn.execute(insert_or_nothing(conn, queue, [queue.c.provider_id, queue.c.name]).values(**values))
 
 
@@ -56,7 +63,7 @@ def set_queue(conn: sa.Connection, queue_id: int, body: SetQueue, *, actor: str,
         write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(values))
 
 
-def record_beats(conn: sa.Connection, beats: Sequence[Beat], default_cost: int) -> None:
+def record_beats(conn: sa.Connection, beats: Sequence[Beat]) -> None:
     """Write what providers said: one statement for all of them, and the queues of those that have news of them."""
     now = now_ms(conn)
     rows = [
@@ -76,9 +83,11 @@ def record_beats(conn: sa.Connection, beats: Sequence[Beat], default_cost: int) 
     ]
     update = [name for name in rows[0] if name not in ("provider_id", "name", "enrolled_at")] if rows else []
     upsert(conn, provider, [provider.c.provider_id], rows, update)
-    for beat in beats:
-        if beat.queues is not None:
-            _record_queues(conn, beat.provider_id, beat.queues, default_cost, now)
+    if any(beat.queues is not None for beat in beats):
+        cost = simple_rule(default_cost(conn))
+        for beat in beats:
+            if beat.queues is not None:
+                _record_queues(conn, beat.provider_id, beat.queues, cost, now)
 
 
 def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
@@ -89,9 +98,7 @@ def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
     return int(conn.execute(statement.returning(provider.c.provider_id)).scalar_one())
 
 
-def _record_queues(
-    conn: sa.Connection, provider_id: int, reports: Sequence[QueueReport], default_cost: int, now: int
-) -> None:
+def _record_queues(conn: sa.Connection, provider_id: int, reports: Sequence[QueueReport], cost: str, now: int) -> None:
     """Queues that the provider does not report any more are kept for their history, as not seen."""
     gone = sa.and_(queue.c.provider_id == provider_id, queue.c.name.not_in([report.name for report in reports]))
     conn.execute(sa.update(queue).where(gone).values(tracked=False, printer_state="unknown", seen_at=0))
@@ -99,7 +106,7 @@ def _record_queues(
         {
             "provider_id": provider_id,
             "name": report.name,
-            "cost": simple_rule(default_cost),
+            "cost": cost,
             "tracked": report.tracked,
             "device_uri": report.device_uri,
             "info": report.info,

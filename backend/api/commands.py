@@ -1,0 +1,96 @@
+"""Operations that change something."""
+
+from functools import lru_cache
+
+import msgspec
+
+from backend.access.model import ADMIN, MONEY, PROVIDER, Principal
+from backend.api.operation import Raw, operation
+from backend.api.problems import ApiProblem
+from backend.api.services import Services
+from backend.printers.service import enroll_provider, set_queue
+from backend.wire.messages import (
+    Adjust,
+    Authorise,
+    AuthoriseAnswer,
+    Enroll,
+    EnrollAnswer,
+    Heartbeat,
+    HeartbeatAnswer,
+    MoneyAnswer,
+    Name,
+    QueueList,
+    Report,
+    ReportAnswer,
+    SetQueue,
+)
+from backend.wire.names import map_user_name
+
+HEARTBEAT_S = 2.0
+_mapped = lru_cache(maxsize=65_536)(map_user_name)
+
+
+async def submit_job(services: Services, who: Principal, body: Authorise | Report) -> bytes:
+    """Hand a command about a job to the one door; its answer as JSON. Raises IntakeError."""
+    name = _mapped(body.user_name)
+    if name != body.user_name:
+        body = msgspec.structs.replace(body, user_name=name)
+    return await services.intake.submit(body, actor=who.actor, provider_id=who.provider_id)
+
+
+@operation(
+    "POST", "/api/v1/jobs/authorise", roles=PROVIDER, errors=("command-conflict", "overloaded", "outcome-unknown")
+)
+async def authorise_job(services: Services, who: Principal, body: Authorise) -> AuthoriseAnswer | Raw:
+    """May this job print? Reserves its price. A refusal is an answer with a `code`, not a problem."""
+    return Raw(await submit_job(services, who, body))
+
+
+@operation("POST", "/api/v1/jobs/report", roles=PROVIDER, errors=("command-conflict", "overloaded", "outcome-unknown"))
+async def report_job(services: Services, who: Principal, body: Report) -> ReportAnswer | Raw:
+    """What was printed. Taken at any time, from any term, once per revision."""
+    return Raw(await submit_job(services, who, body))
+
+
+@operation("POST", "/api/v1/enroll", roles=None, errors=("enrolment-refused", "name-taken", "draining"))
+async def enroll(services: Services, body: Enroll) -> EnrollAnswer:
+    """Make the provider's own secret its access token, against a one-time enrolment token.
+
+    The same token with the same secret gets the same answer again.
+    """
+    if services.draining:
+        raise ApiProblem("draining")
+    provider_id, name = await services.database.write(enroll_provider, body)
+    snapshot = services.agent.snapshot
+    return EnrollAnswer(
+        provider_id=provider_id, name=name, generation=snapshot.generation, members=snapshot.listed()
+    )  # fmt: skip
+
+
+@operation("POST", "/api/v1/heartbeat", roles=PROVIDER)
+async def take_heartbeat(services: Services, who: Principal, body: Heartbeat) -> HeartbeatAnswer:
+    """A provider lives; what it needs to go on alone comes back."""
+    policies = await services.heartbeats.take(who, body)
+    snapshot = services.agent.snapshot
+    return HeartbeatAnswer(
+        generation=snapshot.generation, members=snapshot.listed(), queues=policies, heartbeat_s=HEARTBEAT_S
+    )
+
+
+@operation(
+    "POST", "/api/v1/users/{name}/adjust", roles=MONEY, errors=("command-conflict", "overloaded", "outcome-unknown")
+)
+async def adjust_balance(services: Services, who: Principal, name: Name, body: Adjust) -> MoneyAnswer | Raw:
+    """Add to a user's balance, or take away. A refusal is an answer with a `code`, not a problem."""
+    user_name = map_user_name(name)
+    if map_user_name(body.user_name) != user_name:
+        raise ApiProblem("invalid", "the user in the path is not the user in the body")
+    body = msgspec.structs.replace(body, user_name=user_name)
+    return Raw(await services.intake.submit(body, actor=who.actor))
+
+
+@operation("POST", "/api/v1/queues/{queue_id}", roles=ADMIN, errors=("not-found",))
+async def change_queue(services: Services, who: Principal, queue_id: int, body: SetQueue) -> QueueList:
+    """Set a queue's price, switch it off or on, choose what it does while no server answers."""
+    await services.database.write(set_queue, queue_id, body, actor=who.actor, role=who.role)
+    return QueueList(queues=await services.picture.queues(queue_id), ledger=services.ledger)

@@ -1,0 +1,89 @@
+"""What stands around every request: the hot routes, the generation header, the last catch. Pure ASGI.
+
+The two routes that carry the load of printing are answered before Starlette's routing and request objects, which cost
+more than all the rest of such a request. They obey the same rules: the table of operations is where their roles come
+from.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.api.commands import submit_job
+from backend.api.operation import Operation
+from backend.api.problems import expected, send_json, send_problem
+from backend.api.reading import ClientGone, authenticate, decode, read_body
+from backend.api.services import Services
+from backend.client.client import GENERATION_HEADER
+from backend.wire.errors import problem
+
+log = logging.getLogger(__name__)
+
+_GENERATION = GENERATION_HEADER.lower().encode()
+
+
+class Hot:
+    """One hot route: `operation`'s body type and roles, without its layer."""
+
+    def __init__(self, operation: Operation, services: Services) -> None:
+        assert operation.roles is not None
+        self._roles = operation.roles
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(operation.body_type)
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        services = self._services
+        try:
+            if services.draining:
+                await send_problem(send, problem("draining"))
+                return
+            who = await authenticate(scope, services.tokens, self._roles)
+            body = decode(self._decoder, await read_body(scope, receive))
+            answer = await submit_job(services, who, body)
+        except ClientGone:
+            return
+        except Exception as error:
+            found = expected(error)
+            if found is None:
+                raise
+            await send_problem(send, found)
+            return
+        await send_json(send, 200, answer)
+
+
+class Frame:
+    """The application that the server runs."""
+
+    def __init__(
+        self, app: ASGIApp, hot: Sequence[Operation], services: Services, generation: Callable[[], int]
+    ) -> None:
+        self._app = app
+        self._hot: Mapping[str, Hot] = {operation.path: Hot(operation, services) for operation in hot}
+        self._generation = generation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_framed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._add_generation(message)
+            await send(message)
+
+        app = self._hot.get(scope["path"], self._app) if scope["method"] == "POST" else self._app
+        try:
+            await app(scope, receive, send_framed)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if not started:
+                await send_problem(send_framed, problem("internal"))
+
+    def _add_generation(self, message: MutableMapping[str, Any]) -> None:
+        message["headers"] = [*message.get("headers", ()), (_GENERATION, b"%d" % self._generation())]

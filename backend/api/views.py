@@ -1,0 +1,156 @@
+"""Operations that only read."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.types import Scope
+
+from backend.access.model import ANYBODY, VIEWERS, Principal
+from backend.api.operation import Stream, operation
+from backend.api.problems import ApiProblem
+from backend.api.reading import authenticate, header
+from backend.api.services import Services
+from backend.api.stream import EventStream
+from backend.jobs.queries import get_job, newest_jobs
+from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
+from backend.wire.messages import (
+    JobList,
+    MemberList,
+    Name,
+    QueueList,
+    Topology,
+    TransferList,
+    UserList,
+    Uuid,
+)
+from backend.wire.names import map_user_name
+
+Limit = Annotated[int, Meta(ge=1, le=500)]
+Offset = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+class UserQuery(msgspec.Struct, frozen=True):
+    """`query`: beginnings of words of name, full name, email or card number; "" for everybody."""
+
+    query: Annotated[str, Meta(max_length=255)] = ""
+    limit: Limit = 50
+    offset: Offset = 0
+
+
+class TransferQuery(msgspec.Struct, frozen=True):
+    """`before`: only transfers with a lower sequence; 0 from the newest."""
+
+    limit: Limit = 50
+    before: Offset = 0
+
+
+class LimitQuery(msgspec.Struct, frozen=True):
+    limit: Limit = 50
+
+
+class JobQuery(msgspec.Struct, frozen=True):
+    """`before`: only jobs older than this one; "" from the newest."""
+
+    limit: Limit = 50
+    before: Uuid | Annotated[str, Meta(max_length=0)] = ""
+
+
+@operation("GET", "/api/v1/members", roles=ANYBODY)
+async def list_members(services: Services, who: Principal) -> MemberList:
+    """The cluster's servers, also those that are away."""
+    snapshot = services.agent.snapshot
+    return MemberList(generation=snapshot.generation, members=snapshot.listed())
+
+
+@operation("GET", "/api/v1/topology", roles=VIEWERS)
+async def get_topology(services: Services, who: Principal) -> Topology:
+    """The live picture of servers, databases, print servers and queues, with a verdict in one sentence."""
+    return await services.picture.topology()
+
+
+@operation("GET", "/api/v1/users", roles=VIEWERS)
+async def list_users(services: Services, who: Principal, query: UserQuery) -> UserList:
+    """Users, sorted by name. At most 1000 matches of a query are counted: a total of 1000 means 1000 or more."""
+    found, total, now = await services.database.run(find_users, query.query, query.limit, query.offset)
+    return UserList(users=found, total=total, ledger=services.ledger, as_of=now)
+
+
+@operation("GET", "/api/v1/users/{name}", roles=VIEWERS, errors=("not-found",))
+async def show_user(services: Services, who: Principal, name: Name) -> UserList:
+    """One user by exact name, in any of its spellings."""
+    found = await services.database.run(get_user, map_user_name(name))
+    if found is None:
+        raise ApiProblem("not-found", f"there is no user {name}")
+    return UserList(users=(found[0],), total=1, ledger=services.ledger, as_of=found[1])
+
+
+@operation("GET", "/api/v1/users/{name}/transfers", roles=VIEWERS, errors=("not-found",))
+async def list_user_transfers(services: Services, who: Principal, name: Name, query: TransferQuery) -> TransferList:
+    """A user's transfers, newest first."""
+    account_id = await _account(services, name)
+    found = await services.database.run(transfers_of, account_id, query.limit, query.before)
+    return TransferList(transfers=found, ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/users/{name}/jobs", roles=VIEWERS, errors=("not-found",))
+async def list_user_jobs(services: Services, who: Principal, name: Name, query: JobQuery) -> JobList:
+    """A user's jobs, newest first."""
+    account_id = await _account(services, name)
+    found = await services.database.run(newest_jobs, query.limit, query.before, account_id)
+    return JobList(jobs=found, ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/jobs", roles=VIEWERS)
+async def list_jobs(services: Services, who: Principal, query: JobQuery) -> JobList:
+    """All jobs, newest first."""
+    found = await services.database.run(newest_jobs, query.limit, query.before)
+    return JobList(jobs=found, ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/jobs/{job_id}", roles=VIEWERS, errors=("not-found",))
+async def show_job(services: Services, who: Principal, job_id: Uuid) -> JobList:
+    """One job."""
+    found = await services.database.run(get_job, job_id)
+    if found is None:
+        raise ApiProblem("not-found", "there is no such job")
+    return JobList(jobs=(found,), ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/queues", roles=VIEWERS)
+async def list_queues(services: Services, who: Principal) -> QueueList:
+    """All queues of all print servers, tracked or not."""
+    return QueueList(queues=await services.picture.queues(), ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/transfers", roles=VIEWERS)
+async def list_transfers(services: Services, who: Principal, query: LimitQuery) -> TransferList:
+    """The newest transfers of all accounts."""
+    return TransferList(
+        transfers=await services.database.run(newest_transfers, query.limit), ledger=services.ledger
+    )  # fmt: skip
+
+
+@operation("GET", "/api/v1/events", roles=VIEWERS, errors=("overloaded",))
+async def stream_events(services: Services, who: Principal, scope: Scope) -> Stream:
+    """Live events as server-sent events: `jobs`, `topology`, and `reset` when everything must be loaded anew.
+
+    The header Last-Event-ID resumes a stream at any server of the cluster. A comment comes at least each 5 seconds.
+    """
+    subscription, first = await services.hub.subscribe(header(scope, b"last-event-id").decode("latin-1"))
+
+    async def still_allowed() -> bool:
+        try:
+            await authenticate(scope, services.tokens, VIEWERS)
+        except ApiProblem:
+            return False
+        return not services.draining
+
+    return Stream(EventStream(services.hub, subscription, first, still_allowed))
+
+
+async def _account(services: Services, name: str) -> int:
+    account_id = await services.database.run(account_of, map_user_name(name))
+    if account_id is None:
+        raise ApiProblem("not-found", f"there is no user {name}")
+    return account_id
