@@ -57,7 +57,8 @@ class Signature:
 def read(wanted: Signature, given: Sequence[Value], decimals: int) -> list[object]:
     """The arguments as the method takes them, left-out ones not included. Raises Fault that says which one is wrong."""
     if not wanted.required <= len(given) <= len(wanted.arguments):
-        raise Fault(Code.GENERAL, f"This method takes (authToken, {wanted}), it was given {len(given)} after the token")
+        words = ", ".join(filter(None, ("authToken", str(wanted))))
+        raise Fault(Code.GENERAL, f"This method takes ({words}), it was given {len(given)} after the token")
     return [_read(argument, value, decimals) for argument, value in zip(wanted.arguments, given, strict=False)]
 
 
@@ -127,4 +128,5 @@ def _money(argument: Argument, value: Value, decimals: int) -> int:
 
 def _wrong(argument: Argument, value: Value) -> Fault:
     given = value.kind if isinstance(value, Scalar) else {type(None): "nil", list: "array", dict: "struct"}[type(value)]
-    return Fault(Code.GENERAL, f"The argument {argument.name} must be a {argument.kind.value}, it is a {given}")
+    text = f"The argument {argument.name} must be of type {argument.kind.value}, it is of type {given}"
+    return Fault(Code.GENERAL, text)
