@@ -1,0 +1,127 @@
+"""What the provider knows of a print job. Pure data; `JobRecord` is what one journal record holds.
+
+A record is the whole job after a transition, so that any one of them is enough, and the newest one counts.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from backend.wire.messages import JobFacts, Outcome, Printing
+from backend.wire.pricing import Printed
+
+RECORD_VERSION = 1
+
+Phase = Literal["open", "denied", "ended", "settled"]
+"""open: may still print. denied: told no, and nothing was printed. ended: what is to be reported stands fast.
+settled: a server has the report."""
+
+Verdict = Literal["", "printed", "partly", "nothing", "unknown"]
+"""What a run put on paper; "" while the printer has not been asked."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the real backend's messages tell. `sending`: the document's first byte may have left."""
+
+    spoke: bool = False
+    unstarted: bool = False
+    connected: bool = False
+    sending: bool = False
+    waited: bool = False
+    as_raster: bool = False
+    printer_job_id: int = 0
+    printer_state: str = ""
+    impressions_completed: int | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of the real backend. `name` is its run file's; `facts` are those of its own document."""
+
+    number: int
+    name: str
+    started_at: int
+    attempt: int = 0
+    document: int = 1
+    incarnation: str = ""
+    offline: bool = False
+    ended_at: int | None = None
+    exit_code: int | None = None
+    canceled: bool = False
+    evidence: Evidence = Evidence()
+    facts: JobFacts | None = None
+    verdict: Verdict = ""
+    impressions: int | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which document of the job a life of cupsd is at; `done` once it has been told to go on."""
+
+    incarnation: str = ""
+    document: int = 1
+    done: bool = False
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """What is reported, and under which command id."""
+
+    command_id: str
+    revision: int
+    outcome: Outcome
+    printed: Printed
+    estimated: bool
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A printing. `facts` are those of the last attempt, all documents so far together; times are this machine's."""
+
+    v: int = RECORD_VERSION
+    job_id: str
+    printing: Printing
+    queue: str
+    user_name: str
+    cups_user_name: str = ""
+    title: str = ""
+    host: str = ""
+    device_uri: str = ""
+    documents: int = 1
+    created_at: int
+    phase: Phase = "open"
+    attempt: int = 0
+    authorise_id: str = ""
+    facts: JobFacts | None = None
+    document_facts: JobFacts | None = None
+    cursor: Cursor = Cursor()
+    runs: tuple[RunRecord, ...] = ()
+    possible_duplicate: bool = False
+    ending: Ending | None = None
+    settled_at: int | None = None
+    refusal: str = ""
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """The backend's question, with what cupsd told of the job. `user` is the mapped name."""
+
+    printing: Printing
+    queue: str
+    user_name: str
+    cups_user_name: str = ""
+    title: str = ""
+    host: str = ""
+    device_uri: str = ""
+    documents: int = 1
+    incarnation: str = ""
+
+
+class PrinterWord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the printer said of a run's job. `known`: it listed a job that is ours; False: it lists none.
+    `reached` is False where it could not be asked."""
+
+    reached: bool = True
+    known: bool = True
+    state: str = ""
+    data_insufficient: bool = False
+    impressions_completed: int | None = None
+
+
+CupsState = Literal["alive", "canceled", "aborted", "completed", "unknown", "unreachable"]
+"""alive: cupsd may run the job again. unknown: cupsd has no such job. unreachable: it did not answer."""

@@ -1,0 +1,183 @@
+"""What a run put on paper, and what that comes to. Pure.
+
+A run's exit code alone does not tell: CUPS's ipp backend ends with 0 after a cancel, after an abort at the printer
+and when it wants the job again as raster. So the order is: what the backend's messages prove, then the printer's
+own word, then the stated rule, which is the whole job, marked estimated. A job is charged its largest run, never
+the sum of them: a run again after a crash is the same printing.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec.structs import replace
+
+from backend.wire.messages import JobFacts, Outcome
+from backend.wire.pricing import Printed
+from provider.jobs.model import CupsState, Cursor, Evidence, JobRecord, PrinterWord, RunRecord, Verdict
+
+IPP_SCHEMES: Final = ("ipp", "ipps", "http", "https")
+NOTHING: Final = Printed(impressions=0, sheets=0)
+
+_ACCEPTED = re.compile(rb"accepted - job ID (\d+)")
+_STATE = re.compile(rb"DEBUG: job-state enum (\S+)")
+_IMPRESSIONS = re.compile(rb"DEBUG: job-impressions-completed integer (\d+)")
+
+
+def read_evidence(log: bytes) -> Evidence:
+    """What the messages of CUPS's own backends tell; the last word of each kind counts."""
+    accepted, states, impressions = (pattern.findall(log) for pattern in (_ACCEPTED, _STATE, _IMPRESSIONS))
+    return Evidence(
+        spoke=bool(log.strip()),
+        unstarted=b"ERROR: The backend of" in log,
+        connected=b"DEBUG: Connected to" in log,
+        sending=b"DEBUG: Sending file" in log,
+        waited=b"+cups-waiting-for-job-completed" in log,
+        as_raster=b"cups-retry-as-raster" in log,
+        printer_job_id=int(accepted[-1]) if accepted else 0,
+        printer_state=states[-1].decode("ascii", "replace") if states else "",
+        impressions_completed=int(impressions[-1]) if impressions else None,
+    )
+
+
+def scheme_of(device_uri: str) -> str:
+    return device_uri.partition(":")[0].lower()
+
+
+def judge(run: RunRecord, scheme: str) -> Verdict:
+    """What the run's own files prove; "" where the printer has to be asked."""
+    evidence = run.evidence
+    if evidence.unstarted:
+        return "nothing"
+    well = run.exit_code == 0 and not run.canceled
+    if scheme in IPP_SCHEMES:
+        return _judge_ipp(run, well)
+    if well:
+        return "printed"
+    over_network = scheme in ("socket", "lpd")
+    return (
+        "nothing"
+        if over_network and run.exit_code is not None and evidence.spoke and not evidence.connected
+        else "unknown"
+    )
+
+
+def _judge_ipp(run: RunRecord, well: bool) -> Verdict:
+    evidence = run.evidence
+    if run.exit_code is None or not evidence.spoke:
+        return ""  # killed, or its messages were lost with the machine
+    if evidence.as_raster or not evidence.sending:
+        return "nothing"
+    if well and (evidence.printer_state == "completed" or not evidence.waited):
+        return "printed"
+    return ""
+
+
+def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:
+    """The run with the verdict that the printer's word allows; "" while the printer is still at it."""
+    count = word.impressions_completed
+    if not word.reached:
+        verdict: Verdict = "unknown"
+    elif not word.known:
+        verdict = "unknown" if run.evidence.sending else "nothing"
+    elif word.state == "completed":
+        verdict = "printed"
+    elif word.state in ("canceled", "aborted"):
+        verdict = "unknown" if count is None else "partly" if count else "nothing"
+    else:
+        verdict = "nothing" if word.data_insufficient else ""
+    return replace(run, verdict=verdict, impressions=count if verdict == "partly" else None)
+
+
+def printed_by(run: RunRecord) -> tuple[Printed, bool]:
+    """What a judged run comes to, and whether that is an estimate."""
+    facts = run.facts or JobFacts(impressions=0, sheets=0, estimated=True)
+    if run.verdict == "nothing":
+        return NOTHING, False
+    if run.verdict == "partly" and run.impressions is not None:
+        return part_of(facts, run.impressions), facts.estimated
+    return whole(facts), facts.estimated or run.verdict != "printed"
+
+
+def whole(facts: JobFacts) -> Printed:
+    return Printed(impressions=facts.impressions, sheets=facts.sheets, color_impressions=facts.color_impressions)
+
+
+def part_of(facts: JobFacts, impressions: int) -> Printed:
+    """The first `impressions` of a job: its sheets to match, and colour first, since nobody tells which were
+    printed.
+    """
+    done = min(impressions, facts.impressions)
+    sheets = -(-done * facts.sheets // facts.impressions) if facts.impressions else 0
+    return Printed(impressions=done, sheets=sheets, color_impressions=min(done, facts.color_impressions))
+
+
+def charge(runs: Iterable[RunRecord]) -> tuple[Printed, bool]:
+    """What a job's runs come to: the largest run of each of its documents."""
+    largest: dict[int, tuple[Printed, bool]] = {}
+    for run in runs:
+        found = printed_by(run)
+        if run.document not in largest or _weight(found) > _weight(largest[run.document]):
+            largest[run.document] = found
+    parts = [printed for printed, _ in largest.values()]
+    total = Printed(
+        impressions=sum(part.impressions for part in parts),
+        sheets=sum(part.sheets for part in parts),
+        color_impressions=sum(part.color_impressions for part in parts),
+    )
+    return total, any(estimated for _, estimated in largest.values())
+
+
+def _weight(found: tuple[Printed, bool]) -> tuple[int, bool]:
+    """Of two runs as large as each other, the one that is no estimate tells."""
+    printed, estimated = found
+    return printed.impressions, not estimated
+
+
+def outcome_of(record: JobRecord, cups: CupsState) -> Outcome:
+    """The word for how it ended: completed where every document came out, whatever CUPS calls it."""
+    printed = {run.document for run in record.runs if run.verdict == "printed"}
+    if printed and len(printed) >= min(record.documents, max(run.document for run in record.runs)):
+        return "completed"
+    if cups == "canceled":
+        return "canceled"
+    something = any(printed_by(run)[0].impressions for run in record.runs)
+    return "completed" if something and cups == "completed" else "aborted"
+
+
+def next_cursor(record: JobRecord, incarnation: str) -> Cursor:
+    """Which document a backend that asks now has in its hand.
+
+    A queue that takes one file at a time starts its backend once for each document of a job, one after the other;
+    after a restart cupsd begins again with the first. Within one life of cupsd a document follows one that came
+    out.
+    """
+    cursor = record.cursor
+    if record.documents < 2 or cursor.incarnation != incarnation:
+        return Cursor(incarnation=incarnation)
+    came_out = cursor.done or any(
+        run.document == cursor.document and run.incarnation == incarnation and run.verdict == "printed"
+        for run in record.runs
+    )
+    if came_out and cursor.document < record.documents:
+        return Cursor(incarnation=incarnation, document=cursor.document + 1)
+    return replace(cursor, done=False)
+
+
+def job_facts(record: JobRecord, document: int, facts: JobFacts) -> JobFacts:
+    """The facts of the whole job as far as it is known: the documents that came out before and the one in hand."""
+    before = {
+        run.document: run.facts
+        for run in record.runs
+        if run.document != document and run.verdict != "nothing" and run.facts
+    }
+    parts = [*before.values(), facts]
+    return replace(
+        facts,
+        impressions=sum(part.impressions for part in parts),
+        sheets=sum(part.sheets for part in parts),
+        color_impressions=sum(part.color_impressions for part in parts),
+        document_bytes=sum(part.document_bytes for part in parts),
+        estimated=any(part.estimated for part in parts),
+        estimate_reason=next((part.estimate_reason for part in parts if part.estimated), ""),
+    )
