@@ -17,8 +17,8 @@ from backend.api.operation import Operation
 from backend.api.problems import expected, send_json, send_problem
 from backend.api.reading import ClientGone, authenticate, decode, read_body
 from backend.api.services import Services
-from backend.client.client import GENERATION_HEADER
 from backend.wire.errors import problem
+from backend.wire.messages import GENERATION_HEADER
 
 log = logging.getLogger(__name__)
 

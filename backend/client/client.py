@@ -14,7 +14,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
 import msgspec
@@ -22,8 +22,8 @@ import msgspec
 from backend.client import choice
 from backend.client.errors import NoServer, ServerProblem
 from backend.wire.errors import Problem, problem
+from backend.wire.messages import GENERATION_HEADER
 
-GENERATION_HEADER: Final = "Inkeeper-Generation"
 _SENT_OR_NOT = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

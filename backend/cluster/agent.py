@@ -129,6 +129,12 @@ class ClusterAgent:
     async def _lease(self) -> None:
         if self.draining:
             return
+        await self._step()
+        # A lease that nobody holds need not wait for the next beat.
+        if isinstance(machine.action(self._state, self._clock.monotonic_s(), self._settings.lease_s), machine.TakeOver):
+            await self._step()
+
+    async def _step(self) -> None:
         asked_at_s = self._clock.monotonic_s()
         todo = machine.action(self._state, asked_at_s, self._settings.lease_s)
         try:

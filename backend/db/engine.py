@@ -108,6 +108,11 @@ class Database:
             with connection.begin():
                 yield connection
 
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way in worker threads."""
+        return self._waiting > 0
+
     def close(self) -> None:
         """Close all connections; work under way is let run to its end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -166,8 +171,7 @@ class Database:
         return engine
 
     def _dial(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
-        parameters.update(POSTGRESQL_PARAMETERS)
-        parameters.update(self.url.connect_parameters(self._primary))
+        parameters.update({"application_name": "inkeeper", **self.url.connect_parameters(self._primary)})
         parameters["options"] = f"{POSTGRESQL_OPTIONS} {self.url.parameters.get('options', '')}".strip()
 
     def _remember(self, connection: Any, record: Any) -> None:
@@ -197,15 +201,6 @@ class _Call:
                 twin.shutdown(socket.SHUT_RDWR)
 
 
-POSTGRESQL_PARAMETERS = {
-    "target_session_attrs": "read-write",
-    "connect_timeout": 2,
-    "tcp_user_timeout": 2000,
-    "keepalives_idle": 1,
-    "keepalives_interval": 1,
-    "keepalives_count": 2,
-    "application_name": "inkeeper",
-}
 POSTGRESQL_OPTIONS = (
     "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=1000 -c timezone=UTC"
 )

@@ -22,6 +22,8 @@ from backend.db.lockfile import ServerLock
 
 _ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
 
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
+
 State = Literal["empty", "older", "current", "newer"]
 
 
@@ -73,5 +75,4 @@ def _config(conn: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = conn
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     return config

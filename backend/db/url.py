@@ -16,6 +16,15 @@ from sqlalchemy import URL
 
 from backend.db.errors import DatabaseRefused
 
+# A dead or frozen host is noticed within two seconds; of several hosts the writable one is taken.
+SESSION_PARAMETERS = {
+    "target_session_attrs": "read-write",
+    "connect_timeout": "2",
+    "tcp_user_timeout": "2000",
+    "keepalives_idle": "1",
+    "keepalives_interval": "1",
+    "keepalives_count": "2",
+}
 FORMS = "sqlite:///FILE or postgresql://user@host:port,host2:port2/name"
 
 
@@ -47,7 +56,7 @@ class DatabaseUrl:
         if self.engine == "sqlite":
             return {}
         walk = _with_first(self.hosts, first)
-        found = dict(self.parameters)
+        found = {**SESSION_PARAMETERS, **self.parameters}
         if walk:
             found["host"] = ",".join(host for host, _ in walk)
             found["port"] = ",".join(port or "5432" for _, port in walk)

@@ -5,7 +5,7 @@ milliseconds since 1970 UTC by the database's clock unless the name says otherwi
 Printing words are IPP's (RFC 8011, PWG 5100.x) with underscores.
 """
 
-from typing import Annotated, Literal, NewType
+from typing import Annotated, Final, Literal, NewType
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,7 @@ from msgspec import Meta
 from backend.wire.pricing import CostRule, Printed
 
 VERSION = 1
+GENERATION_HEADER: Final = "Inkeeper-Generation"  # of every answer: rises with each restore of the database
 
 CommandId = NewType("CommandId", str)
 JobId = NewType("JobId", str)

@@ -8,11 +8,11 @@ import httpx
 import msgspec
 import pytest
 
-from backend.client.client import GENERATION_HEADER, ApiClient
+from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.client.events import events
 from backend.wire.errors import problem
-from backend.wire.messages import Event, MemberList
+from backend.wire.messages import GENERATION_HEADER, Event, MemberList
 
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 LIST = MemberList(generation=1, members=())

@@ -1,0 +1,400 @@
+"""`inkeeper-server`: the one place that chooses implementations, wires them, and starts their loops."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+import uvloop
+
+from backend.access import service as access
+from backend.access.model import ROLES
+from backend.access.settings import KNOWN, SettingInvalid, read_settings, write_setting
+from backend.access.tokens import TokenCache
+from backend.api.app import build_app, openapi_bytes
+from backend.api.heartbeats import Heartbeats
+from backend.api.picture import Picture
+from backend.api.server import Listener, ListenError, TlsSettings, bind, serve, split_address
+from backend.api.services import Services
+from backend.base import cli, logs
+from backend.base.cli import Failure
+from backend.base.clock import SystemClock
+from backend.base.ids import uuid7
+from backend.base.settings import LogSettings
+from backend.cluster import service as cluster
+from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity
+from backend.cluster.events import EventHub
+from backend.compat.routes import routes as compat_routes
+from backend.db import migrate
+from backend.db.engine import Database, DatabaseSettings
+from backend.db.errors import DatabaseAway, DatabaseError, DatabaseRefused
+from backend.db.lockfile import ServerLock
+from backend.intake.errors import ConnectionFault, IntakeError
+from backend.intake.model import Expire, Missing, Policy
+from backend.intake.service import Intake
+from backend.intake.store import Store
+from backend.intake.store_postgresql import PostgresqlStore
+from backend.intake.store_sqlite import SqliteStore
+from backend.jobs.service import silent_jobs
+from backend.people.service import provision_users
+from backend.printers.service import provision_queues
+from backend.wire.messages import Ledger, MoneyAnswer
+
+PROGRAM = "inkeeper-server"
+DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
+LATER = ("command", "backup", "restore", "verify")
+CLOSE_WITHIN_S = 1.5
+EXPIRE_EVERY_S = 60.0
+PRUNE_EVERY_S = 300.0
+PRUNE_ROUNDS = 50
+
+log = logging.getLogger(PROGRAM)
+
+
+class ServerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`name` is the member's, the host's name by default; `advertise` is the URL under which clients reach it."""
+
+    name: str = ""
+    listen: str = "127.0.0.1:9191"
+    advertise: str = ""
+
+
+class LedgerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Currency and scale never change once there are transfers. A reservation of a provider that is silent for
+    `reservation_grace_s` expires."""
+
+    currency: str = "EUR"
+    decimals: int = 4
+    reservation_grace_s: float = 86_400.0
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    """The sections of the settings file."""
+
+    server: ServerSection = ServerSection()
+    tls: TlsSettings = TlsSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    cluster: ClusterSettings = ClusterSettings()
+    ledger: LedgerSection = LedgerSection()
+    log: LogSettings = LogSettings()
+
+
+def main() -> int:
+    """The console script."""
+    return cli.run_program(PROGRAM, _run)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if options.command in LATER:
+        raise Failure(f"`{options.command}` is not available in this version")
+    settings = cli.load_settings(ServerSettings, options.config, DEFAULT_CONFIG)
+    logs.configure(settings.log)
+    try:
+        return int(options.run(options, settings))
+    except (DatabaseError, ListenError, SettingInvalid) as error:
+        raise Failure(str(error)) from error
+
+
+def _parser() -> cli.Parser:
+    parser = cli.make_parser(PROGRAM, "The Inkeeper application server.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run in the foreground until SIGTERM")
+    run.set_defaults(run=run_server)
+    up = commands.add_parser("migrate", help="make or bring up to date the database's tables")
+    up.set_defaults(run=run_migrate)
+    _add_config(commands.add_parser("config", help="read or change a setting kept in the database"))
+    _add_token(commands.add_parser("token", help="make an access token, or an enrolment token for a provider"))
+    for name in LATER:
+        later = commands.add_parser(name, help="not available in this version")
+        later.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="get|set")
+    get = verbs.add_parser("get", help="print a setting's value")
+    get.add_argument("key", metavar="KEY")
+    get.set_defaults(run=run_config_get)
+    put = verbs.add_parser("set", help="set a setting")
+    put.add_argument("key", metavar="KEY")
+    put.add_argument("value", metavar="VALUE")
+    put.set_defaults(run=run_config_set)
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="create")
+    create = verbs.add_parser("create", help="make a token; the last line on stdout is the token alone")
+    create.add_argument("--role", choices=ROLES, required=True, help="what its holder may do; provider: to enrol once")
+    create.add_argument("--name", required=True, help="whose it is; of a provider: the name it gets")
+    create.set_defaults(run=run_token_create)
+
+
+# ---------------------------------------------------------------- the short commands
+
+
+@contextlib.contextmanager
+def opened(settings: ServerSettings) -> Iterator[Database]:
+    """The database for a short command, its tables made where there are none yet.
+
+    On SQLite this is a second process beside a server that may be running: see docs/adr/0005.
+    """
+    database = Database(settings.database.url)
+    try:
+        migrate.migrate(database, _refuse_older)
+        yield database
+    finally:
+        database.close()
+
+
+def run_migrate(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server migrate`."""
+    database = Database(settings.database.url)
+    try:
+        changed = migrate.migrate(database)
+    finally:
+        database.close()
+    print("the database's tables are now of this version" if changed else "the database is up to date")
+    return cli.EXIT_OK
+
+
+def run_config_get(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server config get KEY`."""
+    with opened(settings) as database, database.connect() as conn:
+        found = read_settings(conn, options.key)
+    if options.key not in found:
+        raise Failure(f"there is no setting {options.key!r}; Inkeeper's own are {', '.join(sorted(KNOWN))}")
+    print(found[options.key])
+    return cli.EXIT_OK
+
+
+def run_config_set(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server config set KEY VALUE`."""
+    with opened(settings) as database, database.connect(writing=True) as conn:
+        write_setting(conn, options.key, options.value, _person(), "admin")
+    return cli.EXIT_OK
+
+
+def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server token create --role ROLE --name NAME`."""
+    if not 0 < len(options.name.strip()) <= 255 or not options.name.isprintable():
+        raise cli.UsageError("--name takes 1 to 255 printable characters")
+    with opened(settings) as database, database.connect(writing=True) as conn:
+        if options.role == "provider":
+            token = access.create_enrolment(conn, options.name.strip(), _person())
+        else:
+            token = access.create_token(conn, options.role, options.name.strip(), _person())
+    print(token)
+    return cli.EXIT_OK
+
+
+def _person() -> str:
+    return f"command line:{os.environ.get('SUDO_USER') or os.environ.get('USER') or os.getuid()}"
+
+
+def _refuse_older(state: migrate.State) -> None:
+    if state == "older":
+        raise DatabaseRefused(f"the database was made by an older version: run `{PROGRAM} migrate`")
+
+
+# ---------------------------------------------------------------- the server
+
+
+def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server run`."""
+    if not settings.server.listen and not settings.tls.listen:
+        raise Failure("[server] listen and [tls] listen are both empty: nothing to serve on")
+    database = Database(settings.database.url)
+    with contextlib.ExitStack() as stack:
+        if database.is_sqlite:
+            stack.enter_context(ServerLock(database.url.path))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, database))
+        left = database.busy
+        database.close()
+    if left:  # a call hangs in a database that does not answer; its thread must not hold up the end
+        logging.shutdown()
+        os._exit(cli.EXIT_OK)
+    return cli.EXIT_OK
+
+
+async def _serve(settings: ServerSettings, database: Database) -> None:
+    listeners = _bind(settings)
+    await _prepare(database)
+    async with running(settings, database) as services:
+        data_dir = database.url.path.parent if database.is_sqlite else Path.cwd()
+        compat = compat_routes(
+            database=database,
+            intake=services.intake,
+            tokens=services.tokens,
+            ledger=services.ledger,
+            version=cli.program_version(),
+            data_dir=data_dir,
+        )
+        farewells: list[asyncio.Task[None]] = []
+
+        def on_stop() -> None:
+            log.info("stopping: finishing what is under way")
+            services.draining = True
+            services.hub.close_streams()
+            farewells.append(asyncio.create_task(services.agent.drain()))
+
+        log.info("serving on %s as %r", settings.server.listen or settings.tls.listen, services.agent.identity.name)
+        await serve(build_app(services, compat), listeners, on_stop)
+        for farewell in farewells:
+            farewell.cancel()
+        await asyncio.gather(*farewells, return_exceptions=True)
+
+
+def _bind(settings: ServerSettings) -> list[Listener]:
+    listeners = [bind(settings.server.listen, "[server] listen")] if settings.server.listen else []
+    if settings.tls.listen:
+        if not settings.tls.cert or not settings.tls.key:
+            raise Failure("[tls] listen needs [tls] cert and key")
+        listeners.append(bind(settings.tls.listen, "[tls] listen", settings.tls))
+    return listeners
+
+
+async def _prepare(database: Database) -> None:
+    """Wait for the database and see to its tables: SQLite is brought up to date, PostgreSQL only when it is empty."""
+
+    def prepare(conn: sa.Connection) -> bool:
+        return migrate.upgrade(conn, (lambda _: None) if database.is_sqlite else _refuse_older)
+
+    told = False
+    while True:
+        try:
+            if await database.write(prepare):
+                log.info("made the database's tables")
+            return
+        except DatabaseAway as error:
+            if not told:
+                log.warning("waiting for the database: %s", error)
+            told = True
+            await asyncio.sleep(0.5)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: ServerSettings, database: Database) -> AsyncIterator[Services]:
+    """All parts of a server, started; stopped at the end of the block within CLOSE_WITHIN_S a part."""
+    services = make_services(settings, database)
+    agent, hub = services.agent, services.hub
+    with contextlib.suppress(DatabaseAway):
+        await agent.refresh()
+    services.intake.start()
+    hub.start()
+    services.heartbeats.start()
+    services.picture.start()
+    agent.start(_duties(settings, services))
+    try:
+        yield services
+    finally:
+        services.draining = True
+        for close in (
+            services.heartbeats.close,
+            services.picture.close,
+            hub.close,
+            lambda: services.intake.close(CLOSE_WITHIN_S),
+            agent.close,
+        ):
+            await _within(close)
+
+
+async def _within(close: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await asyncio.wait_for(close(), CLOSE_WITHIN_S)
+    except TimeoutError:
+        log.warning("did not end in time; going on without it")
+
+
+def make_services(settings: ServerSettings, database: Database) -> Services:
+    """All parts of a server, not started."""
+    clock = SystemClock()
+    ledger = Ledger(currency=settings.ledger.currency, decimals=settings.ledger.decimals)
+    agent = ClusterAgent(database, _identity(settings), settings.cluster, clock)
+    hub = EventHub(database, lambda: agent.snapshot)
+    store = _store(database)
+    return Services(
+        database=database,
+        intake=Intake(
+            store,
+            Policy(ledger=ledger),
+            _provider_of_missing(database),
+            first_stripe=secrets.randbelow(32) * store.lanes,
+            on_commit=hub.wake,
+        ),
+        agent=agent,
+        hub=hub,
+        tokens=TokenCache(database, clock),
+        heartbeats=Heartbeats(database, clock, agent.identity.name),
+        picture=Picture(database, agent, hub, clock, ledger),
+        ledger=ledger,
+        openapi=openapi_bytes(),
+    )
+
+
+def _identity(settings: ServerSettings) -> Identity:
+    name = settings.server.name or socket.gethostname()
+    if settings.server.advertise:
+        url = settings.server.advertise.rstrip("/")
+    else:
+        secure = not settings.server.listen
+        host, port = split_address(settings.tls.listen if secure else settings.server.listen, "listen")
+        host = socket.getfqdn() if host in ("0.0.0.0", "::") else host
+        url = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    return Identity(name=name, url=url, process=uuid7(), program_version=cli.program_version())
+
+
+def _store(database: Database) -> Store:
+    if database.is_sqlite:
+        return SqliteStore(str(database.url.path))
+    return PostgresqlStore(database.url.conninfo())
+
+
+def _provider_of_missing(database: Database) -> Callable[[Missing], Awaitable[None]]:
+    """Makes users and queues that a job meets for the first time, each set in a transaction of its own."""
+
+    def make(conn: sa.Connection, missing: Missing) -> None:
+        provision_users(conn, missing.users)
+        provision_queues(conn, missing.queues)
+
+    async def provide(missing: Missing) -> None:
+        try:
+            await database.write(make, missing)
+        except DatabaseError as error:
+            raise ConnectionFault(str(error), commit_sent=False) from error
+
+    return provide
+
+
+def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
+    """What only the leader does."""
+    database, intake, process = services.database, services.intake, services.agent.identity.process
+    grace_ms = round(settings.ledger.reservation_grace_s * 1000)
+
+    async def expire(term: int) -> None:
+        for job_id, provider, queue in await database.run(silent_jobs, grace_ms):
+            body = Expire(command_id=uuid7(), job_id=job_id, term=term, provider=provider, queue=queue)
+            try:
+                await intake.ask(body, MoneyAnswer, actor="system:leader")
+            except IntakeError as error:
+                log.warning("job %s: its reservation could not be ended: %s", job_id, error)
+
+    async def prune(term: int) -> None:
+        for _ in range(PRUNE_ROUNDS):
+            if await database.write(cluster.prune, term, process) < cluster.PRUNE_ROWS:
+                return
+
+    return [Duty("expiry", EXPIRE_EVERY_S, expire), Duty("pruning", PRUNE_EVERY_S, prune)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
