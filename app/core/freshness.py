@@ -31,7 +31,11 @@ def shown_health(health: Health, node_age_s: float, snapshot_age_s: float) -> He
 
 
 def age_text(age_s: float) -> str:
-    """An age for people, coarse on purpose: "now" while it is fresh, so that a healthy screen stands still."""
+    """An age for people, coarse on purpose: "now" while it is fresh, so that a healthy screen stands still. A
+    negative age is of something that was never seen.
+    """
+    if age_s < 0:
+        return "never"
     if age_s < 3:
         return "now"
     if age_s < 60:
@@ -46,4 +50,4 @@ def age_text(age_s: float) -> str:
 def ago_text(age_s: float) -> str:
     """The same as part of a sentence: "just now", "12 s ago"."""
     text = age_text(age_s)
-    return "just now" if text == "now" else f"{text} ago"
+    return {"now": "just now", "never": "never"}.get(text, f"{text} ago")

@@ -134,8 +134,10 @@ Message: TypeAlias = Connecting | Live | Lost | Failed | Closed | TopologyRead |
 
 
 def newest_first(jobs: Iterable[JobView]) -> list[JobView]:
-    """The order of every job list: created last first; the id settles equal times so that rows never swap places."""
-    return sorted(jobs, key=lambda job: (job.created_at, job.job_id), reverse=True)
+    """The order of every job list, which is the servers' own and that of their pages: by id, as ids begin with the
+    time.
+    """
+    return sorted(jobs, key=lambda job: job.job_id, reverse=True)
 
 
 def step(state: State, message: Message, now: float) -> tuple[State, Changes]:

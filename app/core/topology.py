@@ -100,7 +100,7 @@ def _shown(health: Health, word: str, detail: str, node_age: float, age_s: float
     """Health, word and detail as they may be claimed now; expired good news becomes "No data" with its age."""
     shown = freshness.shown_health(health, node_age, age_s)
     if shown == "unknown" and health != "unknown":
-        return shown, HEALTH_WORDS["unknown"], f"last seen {freshness.ago_text(node_age)}"
+        return shown, HEALTH_WORDS["unknown"], f"last seen {freshness.ago_text(max(node_age, age_s))}"
     return shown, word, detail
 
 
@@ -113,10 +113,10 @@ def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -
         id=f"server:{view.name}",
         tier="server",
         name=view.name,
-        kind=host_text(view.url),
+        kind=f"{host_text(view.url)} · this console" if here else host_text(view.url),
         health=health,
         word=word,
-        detail=detail or ("answers this console" if here else ""),
+        detail=detail,
         age=freshness.age_text(age),
         badges=badges,
         dashed=health == "unknown",
@@ -149,7 +149,7 @@ def _database(view: DatabaseView, age_s: float) -> Node:
 
 
 def _provider(view: ProviderView, age_s: float) -> Node:
-    age = view.age_s + age_s
+    age = view.age_s + age_s if view.age_s >= 0 else -1.0
     health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age, age_s)
     if not detail and health == "error":
         detail = f"silent for {freshness.age_text(age)}"
@@ -180,13 +180,13 @@ def queue_health(view: QueueView) -> tuple[Health, str]:
     if view.disabled:
         return "draining", "Switched off"
     if view.printer_state == "stopped":
-        return "error", "Stopped"
+        return "warning", "Stopped"
     if not view.accepting:
         return "warning", "Rejecting jobs"
     if not view.tracked:
         return "warning", "Untracked"
     if view.printer_state == "unknown":
-        return "unknown", HEALTH_WORDS["unknown"]
+        return "unknown", "State unknown" if view.seen_at else "Never seen"
     return "ok", "Printing" if view.printer_state == "processing" else "Idle"
 
 
@@ -207,7 +207,7 @@ def printer_address(device_uri: str) -> str:
 
 
 def _queue(view: QueueView, parent: str, topology: Topology, age_s: float) -> Node:
-    age = max(0.0, (topology.as_of - view.seen_at) / 1000) + age_s
+    age = max(0.0, (topology.as_of - view.seen_at) / 1000) + age_s if view.seen_at else -1.0
     health, word = queue_health(view)
     health, word, detail = _shown(health, word, _queue_detail(view, topology.ledger), age, age_s)
     address = printer_address(view.device_uri)

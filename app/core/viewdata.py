@@ -46,7 +46,7 @@ MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
         "maybe twice",
         "A crash hid how the first run ended; it may be on paper twice, it is charged once",
     ),
-    "more_than_reserved": ("over reserve", "More was printed than had been reserved"),
+    "excess": ("over reserve", "More was printed than had been reserved"),
     "unassigned": ("unassigned", "Fits no account; charged to the account “unassigned”"),
 }
 
@@ -77,6 +77,11 @@ def money(amount: int, ledger: Ledger | None) -> str:
     if ledger is None:
         return NO_AMOUNT
     return money_text(amount, ledger.decimals, ledger.currency).replace("-", "−")
+
+
+def cluster_text(name: str) -> str:
+    """A cluster's name; of one that was never given a name, the beginning of its id."""
+    return f"cluster {name[:8]}" if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name) else name
 
 
 def count_text(count: int, one: str, many: str) -> str:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from app.core.profiles import ConsoleSection, Profile, ProfileError, save
 from app.core.profiles import Theme as ThemeChoice
 from app.core.reducer import Changes
-from app.core.viewdata import Verdict, indicator, verdict
+from app.core.viewdata import Verdict, cluster_text, indicator, verdict
 from app.qt import icons
 from app.qt.actions import SPECS, Actions, Name
 from app.qt.session import Session
@@ -275,7 +275,7 @@ class MainWindow(QMainWindow):
         self.chip.show_words(shown.tone, shown.word, shown.endpoint)
         self.chip.setToolTip("\n".join(state.connection.servers))
         self.banner.show_verdict(verdict(state, now))
-        cluster = state.topology.cluster if state.topology is not None else ""
+        cluster = cluster_text(state.topology.cluster) if state.topology is not None else ""
         self._cluster.show_text(cluster)
         self.setWindowTitle(f"{cluster} – Inkeeper" if cluster else "Inkeeper")
 
@@ -299,8 +299,9 @@ class MainWindow(QMainWindow):
     def showEvent(self, event: QShowEvent) -> None:
         """Nothing has the focus at first; else Qt gives it to the first button of the rail."""
         super().showEvent(event)
-        if self.focusWidget() is None:
-            self.centralWidget().setFocus()
+        body = self.centralWidget()
+        if body is not None and self.focusWidget() is None:
+            body.setFocus()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closed.emit()
