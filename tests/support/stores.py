@@ -114,7 +114,9 @@ class DatabaseHarness:
     def __init__(self, database: Database, store: Store) -> None:
         self.store = store
         self._database = database
-        with database.connect(writing=True) as conn:
+
+    def add_provider(self) -> None:
+        with self._database.connect(writing=True) as conn:
             conn.execute(provider.insert().values(provider_id=PROVIDER_ID, name="print-1", enrolled_at=0, seen_at=0))
 
     def add_user(self, name: str, *, restricted: bool = False, balance: int = 0, overdraft: int = 0) -> None:
@@ -168,7 +170,9 @@ def database_harness(url: str, make: Callable[[Database], Store]) -> Iterator[Da
     database = Database(url)
     migrate(database)
     try:
-        yield DatabaseHarness(database, make(database))
+        harness = DatabaseHarness(database, make(database))
+        harness.add_provider()
+        yield harness
     finally:
         database.close()
 
