@@ -81,9 +81,9 @@ def action(state: State, now_s: float, lease_s: float) -> Action:
 
 def observed(state: State, seen: Seen, read_at_s: float) -> State:
     """The lease was read; the reading had ended at `read_at_s`."""
-    if isinstance(state, Leading):
-        return state if seen.term == state.term else Following(seen, read_at_s)
-    return state if state.seen == seen else Following(seen, read_at_s)
+    if leads(state, read_at_s):
+        return state
+    return state if isinstance(state, Following) and state.seen == seen else Following(seen, read_at_s)
 
 
 def taken_over(term: int, asked_at_s: float, lease_s: float) -> State:
