@@ -1,6 +1,6 @@
 """What to charge for a document that cannot be looked at: a stated rule, marked as an estimate with its reason.
 
-The rule, also told in the documentation:
+The rule:
 
 | format | impressions of one copy |
 |---|---|

@@ -5,7 +5,8 @@ profiles come to. Low resolution is enough: PDFium smooths edges, so that a smal
 colour in a pixel instead of none, and it draws hairlines at least a pixel wide. The numbers, measured by
 scripts/bench/analysis.py:
 
-- RENDER_DPI 20: one pixel is 1.27 mm. A page takes 1-2 ms; recall is the same at 36 dpi, at half the speed.
+- RENDER_DPI 20: one pixel is 1.27 mm. A page takes 1-2 ms to draw; at 36 dpi nothing more is found of what the bench
+  looks for, at two thirds of the speed.
 - COLOR_TOLERANCE 8 of 255 between a pixel's largest and smallest channel. PDFium shows pure CMYK black and greys
   with a difference of up to 5, which must not count; a tint of 4 % (1 1 0.96) has 10 and does.
 - COLOR_PIXELS 1: one is enough, as it is for the printer, which fires its colour unit. A dot of half a millimetre is
