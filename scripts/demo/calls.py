@@ -30,7 +30,7 @@ class Api:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
 
     def close(self) -> None:
@@ -39,7 +39,7 @@ class Api:
     def ready(self) -> bool:
         try:
             return self._http.get("/health/ready").status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except (httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError):
             return False
 
     def user(self, name: str) -> UserList:

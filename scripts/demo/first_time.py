@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from backend.wire.messages import QueueView
 from scripts.demo.calls import Api, XmlRpc
-from scripts.demo.cast import QUEUE, Cast
+from scripts.demo.cast import PROVIDER_NAME, QUEUE, Cast
 from scripts.demo.state import TOP, State
 from tests.support.processes import Failed, wait_until
 
@@ -74,7 +74,7 @@ def enroll(cast: Cast) -> None:
         return
     if not state.secret(INVITATION):
         state.keep_secret(
-            INVITATION, cast.server_command("token", "create", "--role", "provider", "--name", "make-run")
+            INVITATION, cast.server_command("token", "create", "--role", "provider", "--name", PROVIDER_NAME)
         )
     cast.provider_command("enroll", "--server", cast.url, "--token", state.secret(INVITATION))
     state.mark_done("enrolled")
