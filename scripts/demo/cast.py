@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.demo.state import State
-from tests.support.cupsd import PrivateCupsd
+from tests.support.cupsd import PrivateCupsd, cups_group, cups_user
 from tests.support.printer import IppPrinter
 from tests.support.processes import Failed, Process, listening, run
 
@@ -79,6 +79,7 @@ class Cast:
             f'[provider]\nname = "{PROVIDER_NAME}"\nstate_dir = "{state.provider / "state"}"\n'
             f'socket = "{state.provider_socket}"\n\n[servers]\nurls = ["{self.url}"]\n\n'
             f'[cups]\nserver = "{self.cupsd.socket}"\nserver_bin = "{self.cupsd.server_bin}"\n'
+            f'user = "{cups_user()}"\ngroup = "{cups_group()}"\n'
         )
 
     def check_ports(self) -> None:

@@ -55,7 +55,7 @@ def cups_user() -> str:
     return "lp" if os.geteuid() == 0 else getpass.getuser()
 
 
-def _cups_group() -> str:
+def cups_group() -> str:
     return "lp" if os.geteuid() == 0 else grp.getgrgid(os.getegid()).gr_name
 
 
@@ -210,8 +210,8 @@ class PrivateCupsd:
         folder = self.folder
         lines: Mapping[str, object] = {
             "User": cups_user(),
-            "Group": _cups_group(),
-            "SystemGroup": "root" if os.geteuid() == 0 else _cups_group(),
+            "Group": cups_group(),
+            "SystemGroup": "root" if os.geteuid() == 0 else cups_group(),
             "ServerRoot": self.server_root,
             "ServerBin": self.server_bin,
             "RequestRoot": self.request_root,
