@@ -90,8 +90,8 @@ def _show(settings: ConsoleSettings, profile: Profile | None, trouble: str, conf
     theme = Theme(app, "dark" if theme_name == "dark" else "light" if theme_name == "light" else "system")
     session = Session(Store(), AsyncBridge())
     window = MainWindow(theme, session, settings.console, config)
-    signal.signal(signal.SIGINT, lambda *_: app.quit())
-    signal.signal(signal.SIGTERM, lambda *_: app.quit())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.exit(0))
     # Python looks at signals only between its own instructions; without this a quiet Qt loop would never let it.
     wake = QTimer(interval=200)
     wake.timeout.connect(lambda: None)
@@ -103,6 +103,7 @@ def _show(settings: ConsoleSettings, profile: Profile | None, trouble: str, conf
     window.show()
     code = app.exec()
     session.close()
+    window.hide()
     return code
 
 

@@ -11,6 +11,7 @@ more.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
@@ -121,16 +122,22 @@ class AsyncBridge(QObject):
             self._loop.close()
 
     async def _wind_up(self, last: Coroutine[Any, Any, None] | None, timeout_s: float) -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s / 2)
+        deadline_s = time.monotonic() + timeout_s / 2
+        # In rounds, because what is cancelled may start other work while it cleans up.
+        while (tasks := _others()) and time.monotonic() < deadline_s:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=max(0.0, deadline_s - time.monotonic()))
         if last is not None:
             try:
                 await asyncio.wait_for(last, timeout_s / 2)
             except TimeoutError:
                 log.warning("the connection did not close in time")
+
+
+def _others() -> "list[asyncio.Task[Any]]":
+    """All tasks of this loop but the one that asks."""
+    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
 def _deliver(

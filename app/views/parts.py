@@ -322,6 +322,7 @@ class Table(QTableView):
         self.setFont(font(self.font(), 12.5))
         rows = self.verticalHeader()
         rows.setVisible(False)
+        rows.setAccessibleName(f"{name}: rows")
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(self.ROW)
         columns = self.horizontalHeader()

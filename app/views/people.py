@@ -6,7 +6,7 @@ moment.
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QListView, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLineEdit, QListView, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.core.queries import Read, Trouble
 from app.core.viewdata import found_text
@@ -56,6 +56,8 @@ class SearchPanel(Card):
             icons.icon("search", theme.colors), QLineEdit.ActionPosition.LeadingPosition
         )
         theme.on_change(self, lambda: self._magnifier.setIcon(icons.icon("search", theme.colors)))
+        for button in self.field.findChildren(QToolButton):
+            button.setAccessibleName("Find" if button.defaultAction() is self._magnifier else "Clear")
         self.results.setModel(self.model)
         self.results.setItemDelegate(PersonDelegate(theme, self.results))
         self.results.setAccessibleName("People found")

@@ -239,6 +239,10 @@ class PersonPanel(QWidget):
 
     # ---------------------------------------------------------------- showing
 
+    def source_text(self) -> str:
+        """From where the values are and how old, as shown."""
+        return self._source.text()
+
     def _show(self) -> None:
         read, trouble = self._read, self._trouble
         if read is None or (trouble is not None and not trouble.again):

@@ -42,7 +42,7 @@ class TopologyScene(QGraphicsScene):
         self._edges: dict[str, EdgeItem] = {}
         self._blocks: list[BlockItem] = []
         self._badge: BadgeItem | None = None
-        self._badge_on = ""
+        self.badge_on = ""
         self._glide = QVariantAnimation(self, duration=GLIDE_MS)
         self._glide.setEasingCurve(QEasingCurve.Type.InOutCubic)
         self._glide.valueChanged.connect(self._move_badge)
@@ -140,7 +140,7 @@ class TopologyScene(QGraphicsScene):
         if holder is None or self._layout is None:
             if self._badge is not None:
                 self.removeItem(self._badge)
-            self._badge, self._badge_on = None, ""
+            self._badge, self.badge_on = None, ""
             return
         if self._badge is None:
             self._badge = BadgeItem(holder.badges[0], self.theme)
@@ -149,7 +149,7 @@ class TopologyScene(QGraphicsScene):
         self._badge.show_text(holder.badges[0])
         rect = self._layout.cards[holder.id]
         goal = QPointF(rect.x + 14, rect.y - BadgeItem.HEIGHT / 2 - 3)
-        if animated and self._badge_on != holder.id:
+        if animated and self.badge_on != holder.id:
             self._glide.stop()
             self._glide.setStartValue(self._badge.pos())
             self._glide.setEndValue(goal)
@@ -157,7 +157,10 @@ class TopologyScene(QGraphicsScene):
         elif not animated:
             self._glide.stop()
             self._badge.setPos(goal)
-        self._badge_on = holder.id
+        self.badge_on = holder.id
+
+    def badge_place(self) -> QPointF:
+        return self._badge.pos() if self._badge is not None else QPointF()
 
     def _move_badge(self, position: QPointF) -> None:
         if self._badge is not None:

@@ -140,7 +140,7 @@ class MainWindow(QMainWindow):
         self._theme = theme
         self._session = session
         self._settings = settings
-        self._config = config
+        self.config = config
         self.actions_ = Actions(theme, self)
         self.live = LivePage(theme, self.actions_, session)
         self.people = PeoplePage(theme, session)
@@ -252,10 +252,10 @@ class MainWindow(QMainWindow):
 
     def _enter(self, profile: Profile, remember: bool) -> None:
         if remember:
-            token_file = self._settings.token_file or str(self._config.parent / "console.token")
+            token_file = self._settings.token_file or str(self.config.parent / "console.token")
             section = ConsoleSection(profile.servers, token_file, self._theme.choice)
             try:
-                save(section, profile.token, self._config)
+                save(section, profile.token, self.config)
             except ProfileError as error:
                 self.ask_connection(f"{error}.")
                 return

@@ -46,8 +46,8 @@ def bridge(qapp: QApplication) -> Iterator[AsyncBridge]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Two servers over one world."""
-    with Cluster(tmp_path, 2) as made:
+    """One server."""
+    with Cluster(tmp_path) as made:
         yield made
 
 
@@ -59,8 +59,10 @@ def session(qapp: QApplication) -> Iterator[Session]:
 
 
 @pytest.fixture
-def theme(qapp: QApplication) -> Theme:
-    return Theme(qapp, "dark")
+def theme(qapp: QApplication) -> Iterator[Theme]:
+    made = Theme(qapp, "dark")
+    yield made
+    made.deleteLater()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Following real servers while they die, freeze, refuse and return."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -13,6 +14,13 @@ from backend.wire.messages import Event
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import TOKEN, Cluster
 from tests.support.console_world import NOW_MS, job, queue, small_topology
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Two servers over one world."""
+    with Cluster(tmp_path, 2) as made:
+        yield made
 
 
 @pytest.fixture
