@@ -43,6 +43,7 @@ from backend.intake.service import Intake
 from backend.intake.store import Store
 from backend.intake.store_postgresql import PostgresqlStore
 from backend.intake.store_sqlite import SqliteStore
+from backend.jobs.queries import describe_jobs
 from backend.jobs.service import silent_jobs
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
@@ -52,6 +53,7 @@ PROGRAM = "inkeeper-server"
 DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
 LATER = ("command", "backup", "restore", "verify")
 CLOSE_WITHIN_S = 1.5
+READY_WITHIN_S = 2.0
 EXPIRE_EVERY_S = 60.0
 PRUNE_EVERY_S = 300.0
 PRUNE_ROUNDS = 50
@@ -294,6 +296,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     services.heartbeats.start()
     services.picture.start()
     agent.start(_duties(settings, services))
+    await _ready(services.intake)
     try:
         yield services
     finally:
@@ -308,6 +311,14 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
             await _within(close)
 
 
+async def _ready(intake: Intake) -> None:
+    """Give the intake a moment to reach the database, so that the first clients are not sent away."""
+    for _ in range(round(READY_WITHIN_S / 0.01)):
+        if intake.ready:
+            return
+        await asyncio.sleep(0.01)
+
+
 async def _within(close: Callable[[], Awaitable[None]]) -> None:
     try:
         await asyncio.wait_for(close(), CLOSE_WITHIN_S)
@@ -320,7 +331,7 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
     clock = SystemClock()
     ledger = Ledger(currency=settings.ledger.currency, decimals=settings.ledger.decimals)
     agent = ClusterAgent(database, _identity(settings), settings.cluster, clock)
-    hub = EventHub(database, lambda: agent.snapshot)
+    hub = EventHub(database, lambda: agent.snapshot, describe_jobs)
     store = _store(database)
     return Services(
         database=database,
@@ -381,8 +392,8 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
     grace_ms = round(settings.ledger.reservation_grace_s * 1000)
 
     async def expire(term: int) -> None:
-        for job_id, provider, queue in await database.run(silent_jobs, grace_ms):
-            body = Expire(command_id=uuid7(), job_id=job_id, term=term, provider=provider, queue=queue)
+        for job_id in await database.run(silent_jobs, grace_ms):
+            body = Expire(command_id=uuid7(), job_id=job_id, term=term)
             try:
                 await intake.ask(body, MoneyAnswer, actor="system:leader")
             except IntakeError as error:

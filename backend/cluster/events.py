@@ -5,6 +5,10 @@ them into a bounded queue for each subscriber. PostgreSQL gives ids out before c
 (writer's transaction id, id) and only those below the oldest transaction still running are taken: a later reading can
 never find a row before one that was handed out. SQLite has one writer, so ids are in commit order.
 
+A row of kind "jobs" holds the ids of the jobs its batch changed, nothing more: the batch pays for what it writes,
+and the jobs are looked up once a server and page, only while somebody listens. A job that changed again meanwhile
+is shown as it is now, with the last of its rows.
+
 Invariant: a subscriber gets every event after its cursor once, in order, or `reset`, which says that it has to load
 anew. While nobody listens, nothing is read.
 """
@@ -12,7 +16,7 @@ anew. While nobody listens, nothing is read.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,12 +26,15 @@ from backend.cluster.model import Snapshot
 from backend.cluster.tables import event
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
-from backend.wire.messages import Event
+from backend.wire.messages import Event, JobView
 
 log = logging.getLogger(__name__)
 
+_job_ids = msgspec.json.Decoder(tuple[str, ...]).decode
+
 PAGE = 200
 MAX_CATCH_UP = 2000
+MAX_JOBS_CAUGHT_UP = 5000
 MAX_QUEUED = 256
 MAX_SUBSCRIBERS = 500
 GIVE_UP_AFTER_S = 3.0
@@ -42,6 +49,19 @@ class Position(NamedTuple):
 
 
 BEGINNING = Position(0, 0)
+
+
+class Row(NamedTuple):
+    """An event as it is kept. `job_ids` is empty unless it is of kind "jobs"."""
+
+    position: Position
+    kind: str
+    at: int
+    data: str
+    job_ids: tuple[str, ...]
+
+
+DescribeJobs = Callable[[sa.Connection, Sequence[str]], Sequence[JobView]]
 
 
 class Item(NamedTuple):
@@ -105,8 +125,11 @@ class Subscription:
 class EventHub:
     """The one tail of this server and its subscribers. Lives in one event loop."""
 
-    def __init__(self, database: Database, snapshot: Callable[[], Snapshot], poll_s: float = 0.5) -> None:
+    def __init__(
+        self, database: Database, snapshot: Callable[[], Snapshot], describe: DescribeJobs, poll_s: float = 0.5
+    ) -> None:
         self._database = database
+        self._describe = describe
         self._snapshot = snapshot
         self._poll_s = poll_s
         self._subscribers: set[Subscription] = set()
@@ -175,12 +198,26 @@ class EventHub:
         if cursor is None or not await self._database.run(is_known, cursor):
             return [self._reset(joined_at, "this server cannot resume from there")]
         rows = await self._database.run(read_after, cursor, MAX_CATCH_UP + 1, joined_at)
-        if len(rows) > MAX_CATCH_UP:
+        if len(rows) > MAX_CATCH_UP or sum(len(row.job_ids) for row in rows) > MAX_JOBS_CAUGHT_UP:
             return [self._reset(joined_at, "too much has happened since")]
-        return [*(self._item(position, kind, data) for position, kind, data in rows), hello]
+        return [*await self._database.run(self._items, rows), hello]
 
-    def _item(self, position: Position, kind: str, data: str) -> Item:
-        return Item(cursor_text(self._snapshot().generation, position), kind, data)
+    def _items(self, conn: sa.Connection, rows: Sequence[Row]) -> list[Item]:
+        """The rows as subscribers get them, each job with the last row that names it."""
+        last_row = {job_id: number for number, row in enumerate(rows) for job_id in row.job_ids}
+        views: dict[int, list[JobView]] = {}
+        for view in self._describe(conn, sorted(last_row)):
+            views.setdefault(last_row[view.job_id], []).append(view)
+        items = []
+        for number, row in enumerate(rows):
+            data = row.data
+            if row.kind == "jobs":
+                found = Event(kind="jobs", at=row.at, jobs=tuple(views.get(number, ())))
+                if not found.jobs:
+                    continue
+                data = msgspec.json.encode(found).decode()
+            items.append(Item(cursor_text(self._snapshot().generation, row.position), row.kind, data))
+        return items
 
     def _reset(self, at: Position | None = None, detail: str = "too slow to follow") -> Item:
         """The reader loads everything anew and goes on from here."""
@@ -211,17 +248,18 @@ class EventHub:
         """Hand out all that is new, a page at a time."""
         while True:
             async with self._lock:
-                rows = await self._database.run(read_after, self._position, PAGE, None)
-                for position, kind, data in rows:
-                    self._position = position
-                    item = self._item(position, kind, data)
+                rows, items = await self._database.run(self._page)
+                for item in items:
                     for subscription in self._subscribers:
                         subscription.put(item, self._reset)
+                if rows:
+                    self._position = rows[-1].position
             if len(rows) < PAGE:
                 return
 
-
-Row = tuple[Position, str, str]
+    def _page(self, conn: sa.Connection) -> tuple[list[Row], list[Item]]:
+        rows = read_after(conn, self._position, PAGE, None)
+        return rows, self._items(conn, rows)
 
 
 def newest_position(conn: sa.Connection) -> Position:
@@ -234,13 +272,16 @@ def newest_position(conn: sa.Connection) -> Position:
 def read_after(conn: sa.Connection, after: Position, limit: int, up_to: Position | None) -> list[Row]:
     """Events after a position in commit order, at most `limit`, and none beyond `up_to`."""
     order: sa.ColumnElement[Any] = sa.tuple_(event.c.xid, event.c.event_id)
-    statement = sa.select(event.c.xid, event.c.event_id, event.c.kind, event.c.data).where(
+    statement = sa.select(event.c.xid, event.c.event_id, event.c.kind, event.c.at, event.c.data).where(
         order > sa.tuple_(sa.literal(after.xid), sa.literal(after.event_id)), _settled(conn)
     )
     if up_to is not None:
         statement = statement.where(order <= sa.tuple_(sa.literal(up_to.xid), sa.literal(up_to.event_id)))
     rows = conn.execute(statement.order_by(event.c.xid, event.c.event_id).limit(limit))
-    return [(Position(row.xid, row.event_id), row.kind, row.data) for row in rows]
+    return [
+        Row(Position(xid, event_id), kind, at, data, _job_ids(data) if kind == "jobs" else ())
+        for xid, event_id, kind, at, data in rows
+    ]
 
 
 def is_known(conn: sa.Connection, position: Position) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 
 from backend.intake.model import Body, Command, Expire, Missing, Policy, Reads, Rows, Writes
 from backend.jobs import machine
-from backend.jobs.model import Job, view
+from backend.jobs.model import Job
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Origin
 from backend.wire.errors import REFUSALS
@@ -18,8 +18,6 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     ConfigureAccount,
-    Event,
-    JobView,
     Message,
     MoneyAnswer,
     Report,
@@ -95,7 +93,7 @@ class _Batch:
         self._jobs = dict(rows.jobs)
         self._answered = dict(rows.answers)
         self._answers: list[tuple[str, str]] = []
-        self._changed: dict[str, JobView] = {}
+        self._changed: set[str] = set()  # jobs
 
     def take(self, command: Command) -> Result:
         before = self._answered.get(command.command_id)
@@ -108,9 +106,7 @@ class _Batch:
 
     def writes(self) -> Writes:
         jobs = [self._jobs[job_id] for job_id in sorted(self._changed)]
-        event = ""
-        if self._changed:
-            event = _encode(Event(kind="jobs", at=self._rows.now, jobs=tuple(self._changed.values()))).decode()
+        event = _encode(sorted(self._changed)).decode() if self._changed else ""
         return Writes(
             now=self._rows.now,
             answers=self._answers,
@@ -150,7 +146,7 @@ class _Batch:
             changed, answer = machine.report(self._book, job, body, queue, user, origin)
         if changed is not None:
             self._jobs[body.job_id] = changed
-            self._changed[body.job_id] = view(changed, queue.provider_name, queue.name)
+            self._changed.add(body.job_id)
         return answer
 
     def _expire(self, command: Command, body: Expire) -> Message:
@@ -161,7 +157,7 @@ class _Batch:
         changed = machine.expire(self._book, job, origin)
         if changed is None:
             return _refused("superseded")
-        self._changed[body.job_id] = view(changed, body.provider, body.queue)
+        self._changed.add(body.job_id)
         return _done(self._book.accounts[changed.account_id], 0)
 
     def _move(self, account: Account, body: Adjust | SetBalance, origin: Origin) -> Message:

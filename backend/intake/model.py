@@ -16,8 +16,6 @@ class Expire(Message, frozen=True, kw_only=True):
     command_id: Uuid
     job_id: Uuid
     term: int
-    provider: str
-    queue: str
 
 
 Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | Expire
@@ -61,8 +59,8 @@ class Rows(msgspec.Struct, gc=False):
 
 
 class Writes(msgspec.Struct, gc=False):
-    """What a batch writes, besides what it claimed. `new_jobs` of the jobs were not there before. `event` is JSON or
-    ""."""
+    """What a batch writes, besides what it claimed. `new_jobs` of the jobs were not there before. `event` is the
+    changed jobs' ids as a JSON list, or ""."""
 
     now: int
     answers: list[tuple[str, str]]

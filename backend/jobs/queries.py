@@ -4,6 +4,7 @@ Newest first is by job id, which is made at the job's first record and begins wi
 its own. A print server with a wrong clock gets its jobs listed at the wrong place, nothing else.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,6 +35,15 @@ def newest_jobs(conn: sa.Connection, limit: int, before: str, account_id: int | 
 def get_job(conn: sa.Connection, job_id: str) -> JobView | None:
     row = conn.execute(sa.select(*_COLUMNS).select_from(_JOBS).where(job.c.job_id == job_id)).one_or_none()
     return None if row is None else _view(row)
+
+
+def describe_jobs(conn: sa.Connection, job_ids: Sequence[str]) -> list[JobView]:
+    """The jobs of these ids that there are, in no order."""
+    found: list[JobView] = []
+    for start in range(0, len(job_ids), MAX_LIMIT):
+        wanted = job.c.job_id.in_(job_ids[start : start + MAX_LIMIT])
+        found += [_view(row) for row in conn.execute(sa.select(*_COLUMNS).select_from(_JOBS).where(wanted))]
+    return found
 
 
 def queue_totals(conn: sa.Connection) -> dict[int, tuple[int, int]]:

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from backend.db.engine import now_ms
 from backend.jobs.tables import job
 from backend.ledger.tables import account
-from backend.printers.tables import provider, queue
 
 CHUNK = 500
 MAX_SILENT = 200
@@ -34,22 +33,18 @@ def renew(conn: sa.Connection, provider_id: int, job_ids: Sequence[str]) -> None
         conn.execute(sa.update(job).where(job.c.job_id.in_(ids)).values(renewed_at=now))
 
 
-def silent_jobs(conn: sa.Connection, grace_ms: int) -> tuple[tuple[str, str, str], ...]:
-    """(job id, provider, queue) of open reservations that nobody renewed for `grace_ms`, at most MAX_SILENT of them.
+def silent_jobs(conn: sa.Connection, grace_ms: int) -> tuple[str, ...]:
+    """The jobs with an open reservation that nobody renewed for `grace_ms`, at most MAX_SILENT of them.
 
     Only accounts that have something reserved are looked at, so this needs no index that every charge would pay for.
     """
     statement = (
-        sa.select(job.c.job_id, provider.c.name, queue.c.name)
-        .select_from(
-            account.join(job, job.c.account_id == account.c.account_id)
-            .join(provider, provider.c.provider_id == job.c.provider_id)
-            .join(queue, queue.c.queue_id == job.c.queue_id)
-        )
+        sa.select(job.c.job_id)
+        .select_from(account.join(job, job.c.account_id == account.c.account_id))
         .where(account.c.debits_pending > 0, job.c.reserved_sequence != 0, job.c.renewed_at < now_ms(conn) - grace_ms)
         .limit(MAX_SILENT)
     )
-    return tuple((row[0], row[1], row[2]) for row in conn.execute(statement))
+    return tuple(conn.scalars(statement))
 
 
 def open_of(job_ids: Iterable[str], last_renewed_s: dict[str, float], now_s: float, every_s: float) -> list[str]:

@@ -242,8 +242,8 @@ def test_an_expired_reservation_is_in_doubt_and_a_late_report_still_charges(harn
     harness.add_user("ada", restricted=True, balance=2 * PRICE)
     harness.add_queue("q")
     job_id = new_id()
-    expire = Expire(command_id=new_id(), job_id=job_id, term=7, provider="print-1", queue="q")
-    again = Expire(command_id=new_id(), job_id=job_id, term=7, provider="print-1", queue="q")
+    expire = Expire(command_id=new_id(), job_id=job_id, term=7)
+    again = Expire(command_id=new_id(), job_id=job_id, term=7)
     _, _, (second,), (late,) = batches(
         harness, (authorise(job_id, "ada", 2),), (expire,), (again,), (report(job_id, "ada", 2),)
     )
