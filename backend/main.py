@@ -95,9 +95,11 @@ def main() -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options = _parser().parse_args(arguments)
-    if options.command in LATER:
+    options, rest = _parser().parse_known_args(arguments)
+    if options.command in LATER:  # whatever its arguments are
         raise Failure(f"`{options.command}` is not available in this version")
+    if rest:
+        raise cli.UsageError(f"unrecognized arguments: {' '.join(rest)} (see {PROGRAM} --help)")
     settings = cli.load_settings(ServerSettings, options.config, DEFAULT_CONFIG)
     logs.configure(settings.log)
     try:
@@ -117,7 +119,7 @@ def _parser() -> cli.Parser:
     _add_token(commands.add_parser("token", help="make an access token, or an enrolment token for a provider"))
     for name in LATER:
         later = commands.add_parser(name, help="not available in this version")
-        later.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+        later.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     return parser
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.types import Message, Receive, Scope, Send
 
 from backend.api.commands import submit_job
 from backend.api.operation import Operation
@@ -58,15 +59,15 @@ class Frame:
     """The application that the server runs."""
 
     def __init__(
-        self, app: ASGIApp, hot: Sequence[Operation], services: Services, generation: Callable[[], int]
+        self, app: Starlette, hot: Sequence[Operation], services: Services, generation: Callable[[], int]
     ) -> None:
-        self._app = app
+        self.starlette = app
         self._hot: Mapping[str, Hot] = {operation.path: Hot(operation, services) for operation in hot}
         self._generation = generation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.starlette(scope, receive, send)
             return
         started = False
 
@@ -77,7 +78,7 @@ class Frame:
                 self._add_generation(message)
             await send(message)
 
-        app = self._hot.get(scope["path"], self._app) if scope["method"] == "POST" else self._app
+        app = self._hot.get(scope["path"], self.starlette) if scope["method"] == "POST" else self.starlette
         try:
             await app(scope, receive, send_framed)
         except Exception:

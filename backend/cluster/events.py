@@ -243,6 +243,9 @@ class EventHub:
                 if loop.time() - self._failing_since > GIVE_UP_AFTER_S:
                     log.warning("event streams are closed, the database is away: %s", error)
                     self.close_streams()
+            except Exception:
+                log.exception("event streams are closed, the events cannot be read")
+                self.close_streams()
 
     async def _read(self) -> None:
         """Hand out all that is new, a page at a time."""

@@ -10,6 +10,7 @@ host that was the primary when last seen is dialled first.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import logging
@@ -17,7 +18,6 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -66,8 +66,8 @@ class Database:
         self.url = parse(url) if isinstance(url, str) else url
         self._primary: tuple[str, str] | None = None
         self._engine = self._sqlite() if self.url.engine == "sqlite" else self._postgresql()
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
-        self._waiting = 0
+        self._threads = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
+        self._calls: set[concurrent.futures.Future[Any]] = set()
 
     @property
     def is_sqlite(self) -> bool:
@@ -111,30 +111,26 @@ class Database:
     @property
     def busy(self) -> bool:
         """Whether calls are under way in worker threads."""
-        return self._waiting > 0
+        return bool(self._calls)
 
-    def close(self) -> None:
-        """Close all connections; work under way is let run to its end."""
+    def close(self, within_s: float = 1.0) -> None:
+        """Close all connections, once the calls under way have ended or the time is over."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        concurrent.futures.wait(list(self._calls), within_s)
         self._engine.dispose()
 
     async def _in_thread(self, work: Callable[["_Call"], R], deadline_s: float) -> R:
-        if self._waiting >= MAX_WAITING:
+        if len(self._calls) >= MAX_WAITING:
             raise DatabaseAway(f"{MAX_WAITING} requests are waiting for the database")
-        self._waiting += 1
         call = _Call()
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work, call)
-        future.add_done_callback(self._done)
+        future = self._threads.submit(work, call)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), deadline_s)
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
         except TimeoutError as error:
             call.abort()
             raise DatabaseAway(f"the database did not answer within {deadline_s:g} s") from error
-
-    def _done(self, future: "asyncio.Future[Any]") -> None:
-        self._waiting -= 1
-        if not future.cancelled():
-            future.exception()  # seen: a caller that stopped waiting leaves nobody else to see it
 
     def _transaction(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
         """A kept connection may be dead without our knowing: what broke before COMMIT was sent is done once more."""
