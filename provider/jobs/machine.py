@@ -466,7 +466,8 @@ def _report_refused(state: JobState, event: ReportRefused, moment: Moment) -> St
 def _adopted(state: JobState, event: Adopted, moment: Moment) -> Step:
     record = state.record
     if any(run.name == event.run.name for run in record.runs):
-        return state, ()
+        over = record.phase in ("settled", "denied")
+        return state, (RemoveRuns((event.run.name,)), Forget()) if over else ()
     number = max([state.highest_run, *(run.number for run in record.runs)]) + 1
     record = change(
         record,

@@ -84,16 +84,23 @@ class JournalFile:
     _output: _Output | None = None
 
     def open(self) -> None:
-        """Replay everything; `read_label` sees every payload in the order in which they were written."""
+        """Make the folder if need be, and replay. Raises JournalError."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for leftover in self.folder.glob("*.new"):
                 leftover.unlink()
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        self.replay()
+
+    def replay(self) -> None:
+        """Read everything; `read_label` sees every payload in the order in which they were written. Changes nothing."""
+        try:
             for path in sorted(self.folder.glob(f"*{SUFFIX}")):
                 if path.stem.isdigit():
                     self._replay(int(path.stem), path.read_bytes())
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise JournalError(f"the journal in {self.folder} cannot be read: {error.strerror or error}") from error
 
     def append(self, records: Sequence[tuple[Label, bytes]], durable: bool = True) -> list[str]:
         """Write records and, if `durable`, wait for the disk. The keys that rotation dropped. Raises JournalError."""

@@ -1,0 +1,236 @@
+"""Asking cupsd and IPP printers, with a deadline on every question.
+
+cupsd is reached over its socket (then as this process's user, by peer credentials) or over TCP; a printer by the
+URI that its backend prints to. Only read here; the one operation that changes anything is Cancel-Job.
+"""
+
+import itertools
+import os
+import pwd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from backend.wire.messages import PrinterState, QueueReport
+from provider.cups import ipp
+from provider.cups.ipp import Group, Message, Tagged
+from provider.errors import CupsError, IppRefusal
+
+TIMEOUT_S: Final = 2.0
+IPP_PORT: Final = 631
+SCHEME: Final = "inkeeper:/"
+MAX_ANSWER_BYTES: Final = 8 << 20
+_HTTP_SCHEMES: Final = {"ipp": "http", "http": "http", "ipps": "https", "https": "https"}
+_PRINTER_STATES: Final[dict[int, PrinterState]] = {3: "idle", 4: "processing", 5: "stopped"}
+_QUEUE_ATTRIBUTES: Final = (
+    "printer-name",
+    "device-uri",
+    "printer-info",
+    "printer-location",
+    "printer-state",
+    "printer-state-reasons",
+    "printer-is-accepting-jobs",
+    "printer-type",
+    "uri-authentication-supported",
+)
+_JOB_ATTRIBUTES: Final = (
+    "job-id",
+    "job-state",
+    "time-at-creation",
+    "time-at-completed",
+    "job-originating-user-name",
+    "job-originating-host-name",
+    "number-of-documents",
+)
+CLASS_BIT: Final = 0x1
+
+
+@dataclass(frozen=True)
+class CupsJob:
+    """A job as cupsd tells of it. `state` is IPP's job-state (3 pending … 9 completed), times are seconds since
+    1970.
+    """
+
+    job_id: int
+    state: int
+    time_at_creation: int
+    time_at_completed: int
+    user_name: str
+    host: str
+    documents: int
+
+    @property
+    def over(self) -> bool:
+        return self.state >= 7
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A CUPS destination. `unauthenticated`: cupsd takes whatever user name a client claims."""
+
+    report: QueueReport
+    device_uri: str
+    is_class: bool
+    unauthenticated: bool
+
+
+class IppClient:
+    """IPP over HTTP to one place. Safe for many requests at once in one event loop."""
+
+    def __init__(self, url: str, uri: str, *, uds: str = "", verify: bool = True, user: str = "") -> None:
+        """`url` is where requests are posted, `uri` the printer or server they are about, `uds` a unix socket to go
+        by.
+        """
+        self.url = url
+        self.uri = uri
+        headers = {"Content-Type": "application/ipp", "User-Agent": "inkeeper"}
+        if user:
+            headers["Authorization"] = f"PeerCred {user}"
+        transport = httpx.AsyncHTTPTransport(uds=uds or None, verify=verify, retries=1, trust_env=False)
+        self._http = httpx.AsyncClient(transport=transport, headers=headers, trust_env=False)
+        self._ids = itertools.count(1)
+
+    async def ask(
+        self, operation: int, attributes: Mapping[str, Tagged], timeout_s: float = TIMEOUT_S, path: str = ""
+    ) -> Message:
+        """The answer. Raises IppRefusal for an IPP error status, CupsError for everything else that goes wrong."""
+        name = ipp.OPERATION_NAMES.get(operation, hex(operation))
+        request = ipp.encode_request(operation, next(self._ids) & 0x7FFFFFFF, attributes)
+        try:
+            async with self._http.stream("POST", self.url + path, content=request, timeout=timeout_s) as response:
+                body = await _read(response, name)
+        except httpx.HTTPError as error:
+            raise CupsError(f"{name}: {self.uri} cannot be asked: {error or type(error).__name__}") from error
+        if response.status_code != 200:
+            raise CupsError(f"{name}: {self.uri} answered with HTTP status {response.status_code}")
+        message = ipp.decode(body)
+        if message.code > ipp.LAST_SUCCESS:
+            detail = next((group.text("status-message") for group in message.of(ipp.OPERATION_GROUP)), "")
+            raise IppRefusal(name, message.code, detail)
+        return message
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
+async def _read(response: httpx.Response, name: str) -> bytes:
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise CupsError(f"{name}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
+    return b"".join(parts)
+
+
+def cupsd_client(server: str) -> IppClient:
+    """`server` is `host:port` or the path of cupsd's socket, as in the setting [cups] server."""
+    if server.startswith("/"):
+        return IppClient("http://localhost/", "ipp://localhost/", uds=server, user=pwd.getpwuid(os.geteuid()).pw_name)
+    host, separator, port = server.rpartition(":")
+    if not separator or not port.isdigit():
+        host, port = server, str(IPP_PORT)
+    return IppClient(f"http://{host}:{port}/", f"ipp://{host}:{port}/")
+
+
+def printer_client(device_uri: str) -> IppClient:
+    """A client of the printer behind an IPP device URI. Raises CupsError for another one.
+
+    A printer's certificate is not checked: nearly all are self-signed, and CUPS's own backend trusts them at first
+    sight.
+    """
+    parts = urlsplit(device_uri)
+    if parts.scheme not in _HTTP_SCHEMES or not parts.hostname:
+        raise CupsError(f"{parts.scheme or 'this'} is no IPP printer's URI")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port or IPP_PORT
+    path = parts.path or "/"
+    url = f"{_HTTP_SCHEMES[parts.scheme]}://{host}:{port}{path}"
+    return IppClient(url, f"{parts.scheme}://{host}:{port}{path}", verify=False)
+
+
+class Cupsd:
+    """cupsd as the provider asks it."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self._client = cupsd_client(server)
+
+    async def job(self, job_id: int) -> CupsJob | None:
+        """The job, None when cupsd knows none of that number."""
+        attributes = {
+            "job-uri": ipp.uri(f"ipp://localhost/jobs/{job_id}"),
+            "requesting-user-name": ipp.name("root"),
+            "requested-attributes": ipp.keywords(_JOB_ATTRIBUTES),
+        }
+        try:
+            message = await self._client.ask(ipp.GET_JOB_ATTRIBUTES, attributes)
+        except IppRefusal as refusal:
+            if refusal.status == ipp.NOT_FOUND:
+                return None
+            raise
+        found = next((job for group in message.of(ipp.JOB_GROUP) if (job := _job(group)) is not None), None)
+        if found is None:
+            raise CupsError(f"cupsd told nothing of job {job_id}")
+        return found
+
+    async def queues(self) -> list[Queue]:
+        """All queues and classes; none at all is a success."""
+        attributes = {"requested-attributes": ipp.keywords(_QUEUE_ATTRIBUTES)}
+        try:
+            message = await self._client.ask(ipp.CUPS_GET_PRINTERS, attributes)
+        except IppRefusal as refusal:
+            if refusal.status == ipp.NOT_FOUND:
+                return []
+            raise
+        return [_queue(group) for group in message.of(ipp.PRINTER_GROUP) if group.text("printer-name")]
+
+    async def queue(self, name: str) -> Queue | None:
+        return next((queue for queue in await self.queues() if queue.report.name == name), None)
+
+    async def cancel(self, job_id: int) -> None:
+        attributes = {"job-uri": ipp.uri(f"ipp://localhost/jobs/{job_id}"), "requesting-user-name": ipp.name("root")}
+        await self._client.ask(ipp.CANCEL_JOB, attributes)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+def _job(group: Group) -> CupsJob | None:
+    job_id, state, creation = (group.number(name) for name in ("job-id", "job-state", "time-at-creation"))
+    if job_id is None or state is None or creation is None:
+        return None
+    return CupsJob(
+        job_id=job_id,
+        state=state,
+        time_at_creation=creation,
+        time_at_completed=group.number("time-at-completed") or 0,
+        user_name=group.text("job-originating-user-name"),
+        host=group.text("job-originating-host-name"),
+        documents=max(1, group.number("number-of-documents") or 1),
+    )
+
+
+def _queue(group: Group) -> Queue:
+    device_uri = group.text("device-uri")
+    methods = group.texts("uri-authentication-supported")
+    report = QueueReport(
+        name=group.text("printer-name")[:255],
+        tracked=device_uri.startswith(SCHEME),
+        device_uri=device_uri[:1024],
+        info=group.text("printer-info")[:1024],
+        location=group.text("printer-location")[:1024],
+        printer_state=_PRINTER_STATES.get(group.number("printer-state") or 0, "unknown"),
+        printer_state_reasons=_reasons(group.texts("printer-state-reasons")),
+        accepting=group.flag("printer-is-accepting-jobs", default=True),
+    )
+    is_class = bool((group.number("printer-type") or 0) & CLASS_BIT)
+    named_by_client = not methods or any(method in ("none", "requesting-user-name") for method in methods)
+    return Queue(report, device_uri, is_class, named_by_client)
+
+
+def _reasons(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(text for text in texts if text != "none")[:50]

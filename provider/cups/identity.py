@@ -1,0 +1,175 @@
+"""Which printing a backend was started for, and what cupsd says of it.
+
+A printing is known by its spool, the number cupsd gave the job, when it was created and, where a person has it
+printed again, when it was completed before: the times come from cupsd. A job-uuid is the client's to choose and
+means nothing. Where cupsd cannot be asked (it died, and an orphan asks) the times are taken from the options, into
+which cupsd writes them itself.
+"""
+
+import asyncio
+import logging
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from backend.wire.messages import Printing
+from provider.analysis.options import parse_options
+from provider.analysis.ticket import AnalysisRequest
+from provider.cups.client import Cupsd, CupsJob
+from provider.cups.spool import spool_id
+from provider.errors import CupsError
+from provider.jobs.model import Ask, CupsState
+from provider.jobs.rules import scheme_of
+from provider.jobs.user_names import UserNames, map_user_name
+from provider.journal.runs import Started
+from provider.local.protocol import Question
+
+MAX_PPD_BYTES: Final = 4 << 20
+_log = logging.getLogger(__name__)
+
+
+async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
+    """The question with its printing. Raises CupsError when the printing cannot be known."""
+    job = await _told_by_cupsd(cupsd, question.cups_job_id)
+    options = parse_options(question.options)
+    created = job.time_at_creation if job else _seconds(options, "time-at-creation")
+    if not created:
+        raise CupsError(f"cupsd does not tell when job {question.cups_job_id} was created")
+    return Ask(
+        printing=Printing(
+            spool_id=await _spool(question.request_root),
+            cups_job_id=question.cups_job_id,
+            time_at_creation=created,
+            time_at_completed=job.time_at_completed if job else _seconds(options, "time-at-completed"),
+        ),
+        queue=question.queue,
+        user_name=map_user_name(question.user, rules),
+        cups_user_name=question.user,
+        title=question.title,
+        host=options.get("job-originating-host-name", "") or (job.host if job else ""),
+        device_uri=question.device_uri,
+        documents=job.documents if job else 1,
+        incarnation=question.incarnation,
+    )
+
+
+def analysis_request(question: Question | Started) -> AnalysisRequest:
+    """What the analysis has to know of the document."""
+    return AnalysisRequest(
+        copies=question.copies,
+        options=question.options,
+        document_format=question.content_type,
+        inner_scheme=scheme_of(question.device_uri),
+        by_name=question.named_file,
+        defaults=ppd_defaults(question.ppd),
+    )
+
+
+def question_of(started: Started) -> Question:
+    """The question that a backend would have asked, had the daemon been there when it began this run."""
+    return Question(
+        cups_job_id=started.cups_job_id,
+        user=started.user,
+        title=started.title,
+        copies=started.copies,
+        options=started.options,
+        queue=started.queue,
+        device_uri=started.device_uri,
+        content_type=started.content_type,
+        document_bytes=started.document_bytes,
+        request_root=started.request_root,
+        incarnation=started.incarnation,
+        named_file=started.named_file,
+        ppd=started.ppd,
+    )
+
+
+def printing_of_run(started: Started, spool: str, job: CupsJob | None) -> Printing:
+    """The printing of a run made without the daemon: as its options say, since cupsd may have gone on since. Pure."""
+    options = parse_options(started.options)
+    created = _seconds(options, "time-at-creation") or (job.time_at_creation if job else started.started_at // 1000)
+    return Printing(
+        spool_id=spool,
+        cups_job_id=started.cups_job_id,
+        time_at_creation=created,
+        time_at_completed=_seconds(options, "time-at-completed"),
+    )
+
+
+async def identify_run(cupsd: Cupsd, started: Started, rules: UserNames) -> Ask:
+    """What `identify` would have said when this run began. Raises CupsError when the spool has no id."""
+    job = await _told_by_cupsd(cupsd, started.cups_job_id)
+    printing = printing_of_run(started, await _spool(started.request_root), job)
+    return Ask(
+        printing=printing,
+        queue=started.queue,
+        user_name=map_user_name(started.user, rules),
+        cups_user_name=started.user,
+        title=started.title,
+        host=parse_options(started.options).get("job-originating-host-name", ""),
+        device_uri=started.device_uri,
+        documents=job.documents if job and job.time_at_creation == printing.time_at_creation else 1,
+        incarnation=started.incarnation,
+    )
+
+
+async def state_of(cupsd: Cupsd, printing: Printing) -> CupsState:
+    """Whether cupsd may run this printing again, and if not, how it ended there."""
+    try:
+        job = await cupsd.job(printing.cups_job_id)
+    except CupsError:
+        return "unreachable"
+    return judge_state(job, printing)
+
+
+def judge_state(job: CupsJob | None, printing: Printing) -> CupsState:
+    """What cupsd's job means for a printing. Pure."""
+    if job is None or job.time_at_creation != printing.time_at_creation:
+        return "unknown"
+    if not job.over:
+        # Under the same number a person may have it printed again: that is another printing, and this one is over.
+        return "alive" if job.time_at_completed == printing.time_at_completed else "completed"
+    endings: dict[int, CupsState] = {7: "canceled", 8: "aborted"}
+    return endings.get(job.state, "completed")
+
+
+async def _told_by_cupsd(cupsd: Cupsd, job_id: int) -> CupsJob | None:
+    try:
+        return await cupsd.job(job_id)
+    except CupsError as error:
+        _log.warning("job %d: %s", job_id, error)
+        return None
+
+
+async def _spool(request_root: str) -> str:
+    try:
+        return await asyncio.to_thread(spool_id, request_root)
+    except OSError as error:
+        raise CupsError(f"the spool {request_root!r} cannot be told from others: {error}") from error
+
+
+def _seconds(options: dict[str, str], name: str) -> int:
+    text = options.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def ppd_defaults(path: str) -> dict[str, str]:
+    """The queue's own values of its options; none where it has no PPD."""
+    if not path:
+        return {}
+    try:
+        changed = Path(path).stat().st_mtime_ns
+    except OSError:
+        return {}
+    return _read_defaults(path, changed)
+
+
+@lru_cache(256)
+def _read_defaults(path: str, _changed: int) -> dict[str, str]:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(MAX_PPD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return {}
+    lines = (line[8:].partition(":") for line in text.splitlines() if line.startswith("*Default"))
+    return {name.strip(): value.strip() for name, separator, value in lines if separator}

@@ -1,0 +1,548 @@
+#!/usr/bin/python3 -IS
+"""The CUPS backend `inkeeper`: a document reaches the real backend only when the daemon said so, and in writing.
+
+cupsd runs this file for every queue whose device URI is `inkeeper:/` + the real one. It keeps the document, asks the
+daemon over its unix socket, and on "print" writes a run file, starts the real backend and notes how it ended. With the
+daemon away it follows the policy that `track` wrote beside it.
+
+Invariants, whatever is killed at whatever line:
+- the real backend never starts before `started` is on disk, and the room for `ended` is taken before;
+- a run file appears whole and locked; the real backend inherits the lock, so a run is over when nobody holds it;
+- the real backend writes its messages into a file: it needs nobody alive, and what it said of the printer remains.
+
+One file, standard library only, copied as it is into ServerBin/backend. It imports little because its start is part of
+every job: `signal`, `json` or `subprocess` would double it.
+"""
+
+import _signal  # type: ignore[import-not-found]  # not in typeshed; `signal` itself imports enum and re
+import _socket
+import errno
+import fcntl
+import os
+import select
+import sys
+import time
+from binascii import crc32
+
+PROTOCOL = "1"
+SILENCE_S = 10.0  # the daemon says "working" every 2 s
+AWAY_S = 10.0
+RETRY_S = 0.2
+PATIENCE_S = 600.0  # then the queue is stopped with the reason: an operator is needed, and no job is lost
+PERMISSION_S = 30.0
+KILL_AFTER_S = 25.0  # CUPS's JobKillDelay is 30 s
+LOOK_S = 0.05
+LOG_LIMIT = 4 << 20
+ROOM_FOR_END = 512
+OK, FAILED, STOP, CANCEL = 0, 1, 4, 5
+SIGKILL, SIGPIPE, SIGTERM = 9, 13, 15
+EVIDENCE = (b"job ID", b"job-state", b"Sending", b"Connected", b"+cups-waiting", b"impressions-completed", b"retry-as")
+
+canceled_at = 0.0
+
+
+class Away(Exception):
+    """The daemon cannot be asked now."""
+
+
+class Busy(Exception):
+    """Nothing can be printed now, for this reason; the job stays."""
+
+
+# ---------------------------------------------------------------- what this job is
+
+
+def say(level: str, text: str) -> None:
+    """A line for cupsd."""
+    tell(f"{level}: {' '.join(text.split())}\n".encode("utf-8", "replace"))
+
+
+def tell(data: bytes) -> None:
+    """Messages to cupsd, as far as it takes them: a cupsd that hangs or is gone must not hang the run."""
+    try:
+        while data and select.select([], [2], [], 0)[1]:
+            data = data[os.write(2, data[:4096]) :]
+    except OSError:
+        return
+
+
+def clean(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def read_settings(path: str) -> "dict[str, list[str]]":
+    """`key=value` lines as `track` wrote them; a key may stand several times."""
+    settings: dict[str, list[str]] = {}
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, separator, value = line.rstrip("\n").partition("=")
+                if separator:
+                    settings.setdefault(key, []).append(value)
+    except OSError:
+        return {}
+    return settings
+
+
+def incarnation() -> str:
+    """Which life of cupsd started this: a document of a job is known by its place within one."""
+    try:
+        with open(f"/proc/{os.getppid()}/stat", encoding="utf-8", errors="replace") as file:
+            return f"{os.getppid()}.{file.read().rpartition(')')[2].split()[19]}"
+    except (OSError, IndexError):
+        return str(os.getppid())
+
+
+def describe(arguments: "list[str]", environ: "dict[str, str]", size: int) -> "dict[str, str]":
+    """The question for the daemon."""
+    return {
+        "v": PROTOCOL,
+        "kind": "ask",
+        "cups_job_id": arguments[1],
+        "user": arguments[2],
+        "title": arguments[3],
+        "copies": arguments[4],
+        "options": arguments[5],
+        "named_file": "1" if len(arguments) > 6 else "0",
+        "queue": environ.get("PRINTER", ""),
+        "device_uri": environ.get("DEVICE_URI", "").partition(":/")[2],
+        "content_type": environ.get("FINAL_CONTENT_TYPE") or environ.get("CONTENT_TYPE", ""),
+        "document_bytes": str(size),
+        "request_root": environ.get("CUPS_REQUESTROOT", ""),
+        "incarnation": incarnation(),
+        "ppd": environ.get("PPD", ""),
+    }
+
+
+def keep_document(arguments: "list[str]", environ: "dict[str, str]") -> int:
+    """A descriptor of the whole document: the file cupsd named, or stdin's bytes in a file without a name."""
+    if len(arguments) > 6:
+        return os.open(arguments[6], os.O_RDONLY)
+    name = f"{environ.get('TMPDIR', '/tmp')}/inkeeper.{os.getpid()}.{time.time_ns()}"
+    kept = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    os.unlink(name)
+    patience = time.monotonic() + PATIENCE_S
+    while True:
+        data = os.read(0, 1 << 18)
+        if not data:
+            return kept
+        while data:
+            try:
+                data = data[os.write(kept, data) :]
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() > patience:
+                    raise
+                say("ERROR", "Waiting for space: the disk with CUPS's temporary files is full.")
+                time.sleep(1)
+
+
+# ---------------------------------------------------------------- asking the daemon
+
+
+def encode(fields: "dict[str, str]") -> bytes:
+    """A frame: u32 length, then `key=value` lines in UTF-8 with %, CR and LF written as %25, %0D and %0A."""
+    text = ""
+    for key, value in fields.items():
+        text += f"{key}={clean(value).replace('%', '%25').replace(chr(13), '%0D').replace(chr(10), '%0A')}\n"
+    body = text.encode()
+    return len(body).to_bytes(4, "big") + body
+
+
+def decode(body: bytes) -> "dict[str, str]":
+    fields = {}
+    for line in body.decode("utf-8", "replace").split("\n"):
+        key, _, value = line.partition("=")
+        fields[key] = value.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+    return fields
+
+
+def receive(sock: _socket.socket) -> "dict[str, str]":
+    """The next frame. Raises Away when the daemon hangs up, OSError when it says nothing for SILENCE_S."""
+    wanted, got = 4, b""
+    while len(got) < wanted:
+        data = sock.recv(wanted - len(got))
+        if not data:
+            raise Away("the daemon hung up")
+        got += data
+        if len(got) == wanted == 4:
+            wanted += min(int.from_bytes(got, "big"), 1 << 20)
+    return decode(got[4:])
+
+
+def ask_once(path: str, question: "dict[str, str]", document: int) -> "tuple[_socket.socket, dict[str, str]]":
+    """The daemon's decision and the connection, which stays open while this process lives."""
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    sock.settimeout(SILENCE_S)
+    try:
+        sock.connect(path)
+        frame = encode(question)
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, document.to_bytes(4, sys.byteorder))]
+        sock.sendall(frame[sock.sendmsg([frame], rights) :])
+        while True:
+            answer = receive(sock)
+            if answer.get("answer") != "working":
+                return sock, answer
+            if answer.get("message"):
+                say("INFO", answer["message"])
+    except (OSError, Away):
+        sock.close()
+        raise
+
+
+def ask(path: str, question: "dict[str, str]", document: int) -> "tuple[_socket.socket, dict[str, str]]":
+    """Ask until the daemon answers. Raises Away when it did not for AWAY_S."""
+    patience = time.monotonic() + AWAY_S
+    while True:
+        try:
+            return ask_once(path, question, document)
+        except (OSError, Away) as error:
+            if time.monotonic() > patience:
+                raise Away(str(error)) from error
+            time.sleep(RETRY_S)
+
+
+# ---------------------------------------------------------------- run files
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1000000
+
+
+def record(fields: "dict[str, object]") -> bytes:
+    """One record of the journal's format with these fields as JSON."""
+    members = []
+    for key, value in fields.items():
+        if isinstance(value, bool):
+            members.append(f'"{key}":{"true" if value else "false"}')
+        elif isinstance(value, int):
+            members.append(f'"{key}":{value}')
+        else:
+            text = clean(str(value)).replace("\\", "\\\\").replace('"', '\\"')
+            text = "".join(c if c >= " " else f"\\u{ord(c):04x}" for c in text)
+            members.append(f'"{key}":"{text}"')
+    payload = ("{" + ",".join(members) + "}").encode()
+    length = len(payload).to_bytes(4, "big")
+    return b"IKJ1\x01" + length + crc32(b"\x01" + length + payload).to_bytes(4, "big") + payload
+
+
+def started_fields(question: "dict[str, str]", permission: "dict[str, str]") -> "dict[str, object]":
+    """What the run file says of the run: enough to charge it though nothing else is left."""
+    fields: dict[str, object] = {"kind": "started", "v": 1, "started_at": now_ms(), "pid": os.getpid()}
+    fields["job_id"] = permission.get("job_id", "")
+    fields["incarnation"] = permission.get("incarnation") or question["incarnation"]
+    for key in ("run", "attempt", "document"):
+        fields[key] = int(permission.get(key) or "0")
+    for key in ("user", "title", "options", "queue", "device_uri", "content_type", "request_root", "ppd"):
+        fields[key] = question[key]
+    for key in ("cups_job_id", "copies", "document_bytes"):
+        fields[key] = int(question[key]) if question[key].isdigit() else 0
+    fields["named_file"] = question["named_file"] == "1"
+    fields["offline"] = permission.get("offline") == "1"
+    return fields
+
+
+class Run:
+    """One run of the real backend."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self.folder = folder
+        self.path = f"{folder}/{name}"
+        self.fd = -1
+        self.end = 0
+
+    def begin(self, started: "dict[str, object]", valid_until: float) -> None:
+        """Make the run file: locked, on disk, with room for its end, before it gets its name. Raises OSError, with
+        EEXIST when somebody else has begun this run, and Busy when the permission has become too old."""
+        draft = f"{self.folder}/.new.{os.getpid()}.{time.time_ns()}"
+        self.fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            os.set_inheritable(self.fd, True)
+            first = record(started)
+            self.end = len(first)
+            os.write(self.fd, first + bytes(ROOM_FOR_END))
+            os.fsync(self.fd)
+            if time.monotonic() > valid_until:
+                raise Busy("the permission to print is too old")
+            os.link(draft, f"{self.path}.run")
+        finally:
+            os.unlink(draft)
+        folder = os.open(self.folder, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+    def finish(self, exit_code: int, canceled: bool) -> None:
+        """Write the end into the room kept for it: a full disk cannot prevent that."""
+        ended = {"kind": "ended", "v": 1, "exit_code": exit_code, "canceled": canceled, "ended_at": now_ms()}
+        os.pwrite(self.fd, record(ended), self.end)
+        os.fdatasync(self.fd)
+
+
+# ---------------------------------------------------------------- the real backend
+
+
+def sanitized(uri: str) -> str:
+    """The URI without user and password, as it may be seen in a process list."""
+    scheme, separator, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else uri
+
+
+def copy(source: int, target: int) -> None:
+    """All of a file's bytes, from its beginning."""
+    place = 0
+    while data := os.pread(source, 1 << 18, place):
+        place += len(data)
+        while data:
+            data = data[os.write(target, data) :]
+
+
+class Messages:
+    """The real backend's stderr: a file of its own, followed for cupsd and kept as evidence for the daemon."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self.place = 0
+        self.heard_sigterm = False
+        self.evidence = b""
+
+    def forward(self) -> None:
+        """Pass on the whole lines that came since the last time."""
+        while data := os.pread(self.fd, 1 << 16, self.place):
+            lines = data[: data.rfind(b"\n") + 1] or (data if len(data) == 1 << 16 else b"")
+            if not lines:
+                break
+            self.heard_sigterm = self.heard_sigterm or b"SIGTERM" in lines
+            self.place += len(lines)
+            tell(lines)
+        if self.place > LOG_LIMIT:
+            self.shorten()
+
+    def shorten(self) -> None:
+        """Keep what tells of the printer beside the log and empty the log: a job of days must not fill the disk."""
+        text = self.evidence + os.pread(self.fd, self.place, 0)
+        lines = [line + b"\n" for line in text.split(b"\n") if any(word in line for word in EVIDENCE)]
+        self.evidence = b"".join([*lines[:50], *lines[50:][-50:]])
+        draft = os.open(f"{self.path}.seen.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.write(draft, self.evidence)
+        os.close(draft)
+        os.rename(f"{self.path}.seen.new", f"{self.path}.seen")
+        os.ftruncate(self.fd, 0)
+        self.place = 0
+
+
+def note_cancel(number: int, frame: object) -> None:
+    global canceled_at
+    canceled_at = canceled_at or time.monotonic()
+
+
+def wait_for_end(pid: int, messages: Messages) -> int:
+    """The real backend's exit code, FAILED when a signal ended it. A cancel is handed on once."""
+    told = killed = False
+    poller = select.poll()
+    poller.register(os.pidfd_open(pid), select.POLLIN)
+    while True:
+        poller.poll(LOOK_S * 1000)
+        messages.forward()
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        if gone:
+            messages.forward()
+            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else FAILED
+        waited = time.monotonic() - canceled_at if canceled_at else 0.0
+        if waited > 4 * LOOK_S and not told:
+            told = True
+            if not messages.heard_sigterm:  # systemd stops a whole service at once
+                os.kill(pid, SIGTERM)
+        if waited > KILL_AFTER_S and not killed:
+            killed = True
+            os.kill(pid, SIGKILL)
+
+
+# ---------------------------------------------------------------- printing
+
+
+class Job:
+    """One start of this backend by cupsd."""
+
+    def __init__(self, arguments: "list[str]", environ: "dict[str, str]", document: int) -> None:
+        self.arguments = arguments
+        self.environ = environ
+        self.document = document
+        self.settings = read_settings(f"{environ.get('CUPS_SERVERBIN', '')}/inkeeper.conf")
+        self.question = describe(arguments, environ, os.fstat(document).st_size)
+
+    def attempt(self) -> int:
+        """One question and what follows from the answer: the exit code. Raises Busy when it is to be asked again."""
+        sock, answer = self.decide()
+        kind = answer.get("answer")
+        if kind == "finished":
+            return OK
+        if kind == "deny":
+            say("ERROR", answer.get("message") or "Printing was refused.")
+            return CANCEL
+        if kind == "superseded":
+            return FAILED
+        if kind != "print":
+            time.sleep(min(float(answer.get("seconds") or "1"), 10.0))
+            raise Busy(answer.get("message") or "the Inkeeper daemon asked to wait")
+        exit_code = self.print_run(answer, time.monotonic() + PERMISSION_S)
+        if sock is not None:
+            try:
+                sock.sendall(encode({"v": PROTOCOL, "kind": "ended", "job_id": answer.get("job_id", "")}))
+            except OSError:
+                return exit_code  # the daemon reads the run file when it is back
+        return exit_code
+
+    def decide(self) -> "tuple[_socket.socket | None, dict[str, str]]":
+        """The daemon's answer, or the policy's."""
+        try:
+            if "socket" not in self.settings:
+                raise Away("no settings beside the backend: run `inkeeper-provider track`")
+            return ask(self.settings["socket"][0], self.question, self.document)
+        except Away as error:
+            say("DEBUG", f"The daemon cannot be asked: {error}")
+            if self.settings.get("policy", [""])[0] != "allow":
+                raise Busy("the Inkeeper daemon does not answer") from error
+            return None, self.decide_alone()
+
+    def print_run(self, permission: "dict[str, str]", valid_until: float) -> int:
+        """One run from `started` to `ended`: the exit code. Raises Busy when nothing was started."""
+        _signal.signal(SIGTERM, note_cancel)
+        run = Run(permission["runs"], permission["name"])
+        try:
+            if permission.get("keep_document"):
+                kept = os.open(f"{run.path}.doc", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                copy(self.document, kept)
+                os.fsync(kept)
+                os.close(kept)
+            messages = Messages(run.path)
+            run.begin(started_fields(self.question, permission), valid_until)
+        except OSError as error:
+            if error.errno == errno.EEXIST:
+                raise Busy("another run of this job has begun") from error
+            raise Busy(f"the run cannot be written down in {run.folder}: {os.strerror(error.errno or 0)}") from error
+        exit_code = OK
+        if not canceled_at:
+            exit_code = wait_for_end(self.start(messages.fd), messages)
+        run.finish(exit_code, bool(canceled_at))
+        return exit_code
+
+    def start(self, log: int) -> int:
+        """Start the real backend with the document as its input and the log as its stderr. Its process id."""
+        pid = os.fork()
+        if pid:
+            return pid
+        inner = self.question["device_uri"]
+        what = "file" if inner.startswith("file:") else "backend"
+        try:
+            os.setpgid(0, 0)  # cupsd signals our whole group; of a second SIGTERM a backend dies without a word
+            _signal.signal(SIGTERM, _signal.SIG_DFL)
+            _signal.signal(SIGPIPE, _signal.SIG_DFL)
+            os.dup2(log, 2)
+            if what == "file":
+                self.copy_to_file(inner)
+                os._exit(OK)
+            if len(self.arguments) == 6:
+                os.lseek(self.document, 0, os.SEEK_SET)
+                os.dup2(self.document, 0)
+            path = f"{self.environ['CUPS_SERVERBIN']}/backend/{inner.partition(':')[0]}"
+            if os.stat(path).st_mode & 0o001:
+                self.become_printing_user()
+            os.execve(path, [sanitized(inner), *self.arguments[1:]], {**self.environ, "DEVICE_URI": inner})
+        except BaseException as error:  # noqa: BLE001  # whatever it is: the child must not go on as a second parent
+            os.write(2, f"ERROR: The {what} of {sanitized(inner)} failed: {error}\n".encode("utf-8", "replace"))
+        os._exit(STOP)
+
+    def copy_to_file(self, inner: str) -> None:
+        """What cupsd does itself for a `file:` device. As root only for a URI that `track` found allowed."""
+        if inner not in self.settings.get("file", ()):
+            self.become_printing_user()
+        path = inner[5:]
+        if path.startswith("//"):
+            path = "/" + path[2:].partition("/")[2]
+        out = os.open(path, os.O_WRONLY if path.startswith("/dev/") else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for _ in range(int(self.arguments[4]) if len(self.arguments) > 6 and self.arguments[4].isdigit() else 1):
+            copy(self.document, out)
+
+    def become_printing_user(self) -> None:
+        """Give up root for cupsd's user, as cupsd does for a backend that everybody may execute."""
+        if os.geteuid() == 0:
+            gid, uid = int(self.settings["gid"][0]), int(self.settings["uid"][0])
+            os.setgroups([gid])
+            os.setgid(gid)
+            os.setuid(uid)
+
+    def decide_alone(self) -> "dict[str, str]":
+        """The daemon is away: print, unless a run of the same printing is still going on or has ended well."""
+        folder = self.settings["runs"][0]
+        for entry in os.listdir(folder):
+            if entry.endswith(".run"):
+                same, over, well = self.look_at(f"{folder}/{entry}")
+                if same and not over:
+                    raise Busy("an earlier run of this job is still printing")
+                if same and well:
+                    return {"answer": "finished"}
+        name = f"offline-{self.question['cups_job_id']}-{os.urandom(8).hex()}"
+        return {"answer": "print", "runs": folder, "name": name, "offline": "1", "keep_document": "1"}
+
+    def look_at(self, path: str) -> "tuple[bool, bool, bool]":
+        """Is this a run of the same printing, is it over, did it end well? Slow: only with the daemon away."""
+        import json
+
+        try:
+            with open(path, "rb") as file:
+                text = file.read().decode("utf-8", "replace")
+                try:
+                    fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    over = True
+                except OSError:
+                    over = False
+            started, _ = json.JSONDecoder().raw_decode(text[text.index('{"kind":"started"') :])
+            at = text.find('{"kind":"ended"')
+            ended, _ = json.JSONDecoder().raw_decode(text[at:]) if at >= 0 else ({}, 0)
+        except (OSError, ValueError):
+            return False, True, False
+        same = str(started["cups_job_id"]) == self.question["cups_job_id"]
+        same = same and marks(started["options"]) == marks(clean(self.question["options"]))
+        return same, over, ended.get("exit_code") == 0 and not ended.get("canceled")
+
+
+def marks(options: str) -> "list[str]":
+    """What cupsd itself wrote into the options to tell printings apart."""
+    return sorted(w for w in options.split() if w.startswith(("job-uuid=", "time-at-creation=", "time-at-completed=")))
+
+
+def main(arguments: "list[str]", environ: "dict[str, str]") -> int:
+    if len(arguments) == 1:
+        return OK  # cupsd asks for devices: ours are made by `track`, not picked from a list
+    if len(arguments) not in (6, 7):
+        say("ERROR", "Usage: inkeeper job-id user title copies options [file]")
+        return STOP
+    _signal.signal(SIGPIPE, _signal.SIG_IGN)
+    scheme = environ.get("DEVICE_URI", "").partition(":/")[2].partition(":")[0]
+    if not scheme.translate({43: "", 45: "", 46: ""}).isalnum() or scheme == "inkeeper":  # + - .
+        say("ERROR", "The device URI must be inkeeper:/ followed by the printer's own URI.")
+        return STOP
+    try:
+        document = keep_document(arguments, environ)
+    except OSError as error:
+        say("ERROR", f"The document cannot be kept: {os.strerror(error.errno or 0)}")
+        return STOP
+    if not os.fstat(document).st_size:
+        return OK
+    job = Job(arguments, environ, document)
+    patience = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return job.attempt()
+        except Busy as reason:
+            say("ERROR", f"Waiting: {reason}.")
+            if canceled_at or time.monotonic() > patience:
+                return OK if canceled_at else STOP
+            _signal.signal(SIGTERM, _signal.SIG_DFL)
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv, dict(os.environ)))

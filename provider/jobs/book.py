@@ -1,0 +1,110 @@
+"""All printings this print server knows: those under way in memory, all others where the journal has them.
+
+A printing is found by what identifies it, whether it is under way, waits for its report or was settled weeks ago,
+since CUPS may run a job again long after it came out. In memory stand the open records and, of the others, a few
+bytes each.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from backend.base.clock import Clock
+from backend.wire.messages import Printing
+from provider.jobs.model import JobRecord
+from provider.journal.commit import GroupCommit
+from provider.journal.file import Damage, JournalFile, Label
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(JobRecord)
+
+
+class Book:
+    """The journal of jobs with its index. Belongs to one event loop."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._file = JournalFile(folder, self._take, clock.now_ms)
+        self._commit = GroupCommit(self._file, self._forget)
+        self._printings: dict[int, int] = {}
+        self._unsettled: dict[str, JobRecord] = {}
+
+    def open(self) -> list[JobRecord]:
+        """Replay the journal: the records that are not settled, oldest first. Raises JournalError."""
+        self._file.open()
+        self._forget(self._file.shrink())
+        return sorted(self._unsettled.values(), key=lambda record: record.created_at)
+
+    @property
+    def damage(self) -> list[Damage]:
+        """What replay passed over."""
+        return self._file.damage
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now, "" while it can."""
+        return self._commit.trouble
+
+    @property
+    def size(self) -> int:
+        """How many printings the journal holds."""
+        return len(self._file.places)
+
+    def find(self, printing: Printing) -> str | None:
+        """The job id under which this printing is known."""
+        found = self._printings.get(_digest(printing))
+        return None if found is None else str(UUID(int=found))
+
+    async def write(self, record: JobRecord) -> None:
+        """Returns when the record is on the disk. Raises JournalError."""
+        await self._commit.write(self._label(record), _ENCODER.encode(record))
+        self._keep(record)
+
+    def write_soon(self, record: JobRecord) -> None:
+        """Write when there is time; `fetch` gives it from now on."""
+        self._keep(record)
+        self._commit.write_soon(self._label(record), _ENCODER.encode(record))
+
+    async def fetch(self, job_id: str) -> JobRecord | None:
+        """The newest record of a job."""
+        kept = self._unsettled.get(job_id)
+        if kept is not None:
+            return kept
+        payload = await self._commit.read(job_id)
+        return None if payload is None else _DECODER.decode(payload)
+
+    def settled_ids(self) -> list[str]:
+        """Every job whose report a server has had, oldest first."""
+        return [key for key in self._file.places if key not in self._unsettled]
+
+    async def close(self) -> None:
+        await self._commit.close()
+
+    def _label(self, record: JobRecord) -> Label:
+        return Label(record.job_id, record.settled_at if record.phase in ("settled", "denied") else None)
+
+    def _take(self, payload: bytes) -> Label | None:
+        try:
+            record = _DECODER.decode(payload)
+        except msgspec.DecodeError:
+            return None
+        self._keep(record)
+        return self._label(record)
+
+    def _keep(self, record: JobRecord) -> None:
+        self._printings[_digest(record.printing)] = UUID(record.job_id).int
+        if record.phase in ("settled", "denied"):
+            self._unsettled.pop(record.job_id, None)
+        else:
+            self._unsettled[record.job_id] = record
+
+    def _forget(self, job_ids: Iterable[str]) -> None:
+        gone = {UUID(job_id).int for job_id in job_ids}
+        if gone:
+            self._printings = {key: job for key, job in self._printings.items() if job not in gone}
+
+
+def _digest(printing: Printing) -> int:
+    return int.from_bytes(blake2b(_ENCODER.encode(printing), digest_size=12).digest(), "big")

@@ -1,0 +1,320 @@
+"""The daemon's work, put together: questions from backends, jobs, cupsd, printers, servers, heartbeats.
+
+Here is no decision about a job; those are in provider.jobs.machine. What is here answers the machine's questions
+from the world and keeps the world told.
+"""
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from backend.base.cli import program_version
+from backend.base.clock import Clock
+from backend.wire.messages import (
+    AuthoriseAnswer,
+    Heartbeat,
+    HeartbeatAnswer,
+    JobFacts,
+    MemberList,
+    Printing,
+    QueuePolicy,
+    QueueReport,
+)
+from provider.analysis.fallback import estimate
+from provider.analysis.worker import Analyser
+from provider.cups import identity, printer
+from provider.cups.client import Cupsd
+from provider.enrolment import Cluster, known_servers, write_cluster
+from provider.errors import CupsError
+from provider.jobs.book import Book
+from provider.jobs.desk import Desk, Session
+from provider.jobs.model import CupsState, JobRecord, PrinterWord, RunRecord
+from provider.journal import runs
+from provider.local.protocol import Question
+from provider.settings import ProviderSettings
+from provider.status import QueueStatus, Status
+from provider.uplink.sender import ReportSink, Uplink, beat_pause_s
+
+ADOPT_EVERY_S: Final = 5.0
+MAX_OPEN_TOLD: Final = 5000
+STATUS_PROBE_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Seen:
+    """What cupsd last told, and why it does not tell now."""
+
+    queues: tuple[QueueReport, ...] = ()
+    trouble: str = ""
+    damaged_runs: set[str] = field(default_factory=set)
+
+
+class Service:
+    """One provider. Implements the socket's Counter and the desk's World."""
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        cluster: Cluster,
+        book: Book,
+        cupsd: Cupsd,
+        analyser: Analyser,
+        uplink: Uplink,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._cluster = cluster
+        self._book = book
+        self._cupsd = cupsd
+        self._analyser = analyser
+        self._uplink = uplink
+        self._clock = clock
+        self._seen = Seen()
+        self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
+        self.desk = Desk(book, settings.runs_dir, self, clock)
+
+    # ------------------------------------------------------------ the socket's counter
+
+    async def open(self, question: Question, document: int) -> Session:
+        ask = await identity.identify(self._cupsd, question, self._settings.users)
+        await self._adopt_names(runs.offline_names(self._settings.runs_dir, question.cups_job_id))
+        request = identity.analysis_request(question)
+        timeout_s = self._settings.analysis.timeout_s
+
+        async def analyse() -> JobFacts:
+            return await self._analyser.analyse(document, request, timeout_s)
+
+        return self.desk.session(ask, analyse)
+
+    async def enter(self, session: Session) -> None:
+        await self.desk.enter(session)
+
+    def gone(self, session: Session) -> None:
+        self.desk.gone(session)
+
+    async def status(self) -> bytes:
+        try:
+            await self._uplink.client.call("GET", "members", None, MemberList, timeout_s=STATUS_PROBE_S)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is why no server answers
+            return msgspec.json.encode(self._status(str(error) or type(error).__name__))
+        return msgspec.json.encode(self._status(""))
+
+    def _status(self, trouble: str) -> Status:
+        contact, outbox = self._uplink.contact, self._uplink.outbox
+        answered = contact.answered_at_s
+        return Status(
+            name=self._settings.name,
+            program_version=program_version(),
+            server="" if trouble else self._uplink.client.current,
+            servers=self._uplink.client.servers,
+            trouble=trouble,
+            answered_age_s=None if answered is None else self._clock.monotonic_s() - answered,
+            generation=self._cluster.generation,
+            backlog=outbox.backlog,
+            oldest_unsent_s=self._oldest_unsent_s(),
+            refused=sum(1 for parcel in outbox.parcels.values() if parcel.refused),
+            open_jobs=len(self.desk.states),
+            journal_jobs=self._book.size,
+            journal_trouble=self._book.trouble,
+            journal_damage=tuple(
+                f"{damage.length} damaged bytes in segment {damage.segment} were passed over"
+                for damage in self._book.damage
+                if not damage.torn
+            )
+            + tuple(f"run file {name} is damaged; it cannot be charged" for name in sorted(self._seen.damaged_runs)),
+            cups_trouble=self._seen.trouble,
+            queues=tuple(
+                QueueStatus(name=queue.name, tracked=queue.tracked, printer_state=queue.printer_state)
+                for queue in self._seen.queues
+            ),
+            disk_free_bytes=_free_bytes(self._settings.state_dir),
+        )
+
+    # ------------------------------------------------------------ the desk's world
+
+    async def ask_printer(self, record: JobRecord, run: RunRecord) -> PrinterWord:
+        others = {
+            other.evidence.printer_job_id
+            for state in self.desk.states
+            for other in state.record.runs
+            if other.name != run.name and other.evidence.printer_job_id
+        }
+        return await printer.ask_about(record.device_uri, run, record.title, record.cups_user_name, frozenset(others))
+
+    async def ask_cups(self, printing: Printing) -> CupsState:
+        return await identity.state_of(self._cupsd, printing)
+
+    async def authorise(self, record: JobRecord, deadline_s: float) -> AuthoriseAnswer | None:
+        return await self._uplink.authorise(record, deadline_s)
+
+    def offline_refusal(self, record: JobRecord) -> str:
+        """What the policy for the time without servers says against printing; "" lets it print."""
+        policy = self._policies.get(record.queue)
+        if policy is not None and policy.disabled:
+            return f"Printing on {record.queue} is switched off."
+        return ""
+
+    def send_report(self, record: JobRecord) -> None:
+        self._uplink.send(record)
+
+    # ------------------------------------------------------------ what runs all the time
+
+    async def recover(self) -> None:
+        """After a start: take up open jobs, take in runs that nobody has taken in, remove what is left of old ones.
+        """
+        records = await asyncio.to_thread(self._book.open)
+        for damage in self._book.damage:
+            log = _log.info if damage.torn else _log.error
+            log("the journal's segment %d: passed over %d bytes at %d", damage.segment, damage.length, damage.start)
+        self.desk.start(records)
+        await asyncio.to_thread(runs.sweep, self._settings.runs_dir)
+        for name in await asyncio.to_thread(runs.all_names, self._settings.runs_dir):
+            if not name.startswith(runs.OFFLINE_MARK):
+                await self._take_in(name)
+        await self._adopt_names(runs.offline_names(self._settings.runs_dir))
+        if self._cluster.resending:
+            await self._resend()
+
+    async def run_sender(self) -> None:
+        await self._uplink.run_sender(ReportSink(self._book.fetch, self.desk.reported, self.desk.refused))
+
+    async def run_heartbeats(self) -> None:
+        while True:
+            started_s = self._clock.monotonic_s()
+            answer = await self._uplink.beat(await self._heartbeat())
+            if answer is not None:
+                await self._take_cluster(answer)
+            await asyncio.sleep(max(0.05, beat_pause_s(answer) - (self._clock.monotonic_s() - started_s)))
+
+    async def run_adoption(self) -> None:
+        """A backend may have gone on without us while we were too slow for it."""
+        while True:
+            await asyncio.sleep(ADOPT_EVERY_S)
+            await self._adopt_names(await asyncio.to_thread(runs.offline_names, self._settings.runs_dir))
+
+    async def _heartbeat(self) -> Heartbeat:
+        await self._look_at_queues()
+        return Heartbeat(
+            program_version=program_version(),
+            host=os.uname().nodename,
+            queues=self._seen.queues,
+            open_jobs=tuple(self.desk.open_jobs[:MAX_OPEN_TOLD]),
+            backlog=self._uplink.outbox.backlog,
+            oldest_unsent_s=self._oldest_unsent_s(),
+            disk_free_bytes=_free_bytes(self._settings.state_dir),
+        )
+
+    async def _look_at_queues(self) -> None:
+        try:
+            queues = await self._cupsd.queues()
+        except CupsError as error:
+            if not self._seen.trouble:
+                _log.warning("cupsd does not tell of its queues: %s", error)
+            self._seen.trouble = str(error)
+            self._seen.queues = tuple(replace(queue, printer_state="unknown") for queue in self._seen.queues)
+            return
+        self._seen.trouble = ""
+        self._seen.queues = tuple(queue.report for queue in queues if not queue.is_class)
+
+    async def _take_cluster(self, answer: HeartbeatAnswer) -> None:
+        """Remember what the servers say of themselves; tell a restored database the journal again."""
+        self._policies = {policy.name: policy for policy in answer.queues}
+        members = tuple(member.url for member in answer.members if member.state != "gone" and member.url)
+        known = self._cluster
+        restored = 0 < known.generation < answer.generation
+        self._cluster = replace(
+            known,
+            servers=members or known.servers,
+            generation=max(known.generation, answer.generation),
+            resending=known.resending or restored,
+            queues=answer.queues,
+        )
+        self._uplink.client.set_servers(known_servers(self._settings.servers.urls, self._cluster))
+        if restored:
+            await self._resend()
+        elif known.resending and not self._uplink.outbox.backlog:
+            self._cluster = replace(self._cluster, resending=False)
+        if self._cluster != known:
+            await asyncio.to_thread(self._remember)
+
+    def _remember(self) -> None:
+        try:
+            write_cluster(self._settings.state_dir, self._cluster)
+        except OSError as error:
+            _log.warning("what the servers said cannot be kept: %s", error)
+
+    async def _resend(self) -> None:
+        job_ids = self._book.settled_ids()
+        _log.warning("the servers' data was restored: telling them %d jobs again", len(job_ids))
+        for job_id in job_ids:
+            record = await self._book.fetch(job_id)
+            if record is not None and record.phase == "settled":
+                self._uplink.send(record)
+
+    def _oldest_unsent_s(self) -> float:
+        since_ms = self._uplink.outbox.oldest_since_ms()
+        return 0.0 if since_ms is None else max(0.0, (self._clock.now_ms() - since_ms) / 1000)
+
+    # ------------------------------------------------------------ runs made without us
+
+    async def _take_in(self, name: str) -> None:
+        """A run file found at the start: its job's record knows it, or is older, or is lost."""
+        job_id = name.rpartition(".")[0]
+        record = await self._book.fetch(job_id)
+        if record is not None and record.phase == "open":
+            return  # its machine looks at it
+        if record is not None and any(run.name == name and run.verdict for run in record.runs):
+            await asyncio.to_thread(runs.remove, self._settings.runs_dir, [name])
+            return
+        await self._adopt(name, job_id)
+
+    async def _adopt_names(self, names: list[str]) -> None:
+        for name in names:
+            try:
+                await self._adopt(name)
+            except (CupsError, OSError) as error:
+                _log.warning("run %s cannot be taken in now: %s", name, error)
+
+    async def _adopt(self, name: str, job_id: str = "") -> None:
+        if name in self._seen.damaged_runs or any(run.name == name for s in self.desk.states for run in s.record.runs):
+            return
+        found = await asyncio.to_thread(runs.read_run, self._settings.runs_dir, name)
+        if found is None:
+            return
+        if found.started is None:
+            _log.error("run file %s is damaged: what it printed cannot be charged; it is kept", name)
+            self._seen.damaged_runs.add(name)
+            return
+        ask = await identity.identify_run(self._cupsd, found.started, self._settings.users)
+        facts = await self._facts_of_run(name, found.started)
+        run = replace(found.record, facts=facts, offline=found.started.offline or not job_id, attempt=0)
+        _log.info("job %d was printed without the daemon: taking in %s", found.started.cups_job_id, name)
+        await self.desk.adopt(ask, run, job_id)
+
+    async def _facts_of_run(self, name: str, started: runs.Started) -> JobFacts:
+        request = identity.analysis_request(started)
+        try:
+            document = os.open(self._settings.runs_dir / f"{name}.doc", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            reason = "the document is gone"
+            return estimate(request, started.content_type, started.document_bytes, reason)
+        try:
+            return await self._analyser.analyse(document, request, self._settings.analysis.timeout_s)
+        finally:
+            os.close(document)
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize

@@ -1,0 +1,1 @@
+"""What leaves the print server: questions to authorise, reports, heartbeats."""

@@ -1,0 +1,90 @@
+"""What is sent next: oldest first, all of it in the end, one at a time while nobody answers."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provider.uplink.machine import LONGEST_PAUSE_S, MAX_IN_FLIGHT, REFUSED_PAUSE_S, Outbox
+
+
+def filled(count: int) -> Outbox:
+    outbox = Outbox()
+    for n in range(count):
+        outbox.put(f"job-{n}", 1, n)
+    return outbox
+
+
+def ids(outbox: Outbox, now_s: float) -> list[str]:
+    return [parcel.job_id for parcel in outbox.due(now_s)]
+
+
+def test_oldest_first_and_no_more_than_allowed_at_once() -> None:
+    outbox = filled(40)
+    assert ids(outbox, 0) == [f"job-{n}" for n in range(MAX_IN_FLIGHT)]
+    assert ids(outbox, 0) == []
+    outbox.answered("job-3", 1)
+    assert ids(outbox, 0) == [f"job-{MAX_IN_FLIGHT}"]
+    assert (outbox.backlog, outbox.oldest_since_ms()) == (39, 0)
+
+
+def test_while_nobody_answers_only_the_oldest_is_tried_ever_more_rarely() -> None:
+    outbox = filled(3)
+    assert len(ids(outbox, 0)) == 3
+    for n in range(3):
+        outbox.failed(f"job-{n}", 0, 0.5)
+    pauses, now_s = [], 0.0
+    for _ in range(12):
+        wake = outbox.wake_at_s()
+        assert wake is not None
+        pauses.append(wake - now_s)
+        now_s = wake
+        assert ids(outbox, now_s) == ["job-0"]
+        assert outbox.wake_at_s() is None
+        outbox.failed("job-0", now_s, 1.0)
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_S
+    wake = outbox.wake_at_s()
+    assert wake is not None
+    assert ids(outbox, wake) == ["job-0"]
+    outbox.answered("job-0", 1)
+    assert ids(outbox, now_s) == ["job-1", "job-2"]
+
+
+def test_a_refused_report_is_kept_and_holds_nobody_up() -> None:
+    outbox = filled(2)
+    outbox.due(0)
+    outbox.refused("job-0", 1, 0, "command-conflict")
+    outbox.answered("job-1", 1)
+    assert (outbox.backlog, outbox.oldest_since_ms(), outbox.wake_at_s()) == (1, None, REFUSED_PAUSE_S)
+    assert ids(outbox, REFUSED_PAUSE_S) == ["job-0"]
+
+
+def test_a_newer_revision_takes_the_place_and_is_not_settled_by_the_older_answer() -> None:
+    outbox = filled(1)
+    outbox.due(0)
+    outbox.put("job-0", 2, 99)
+    outbox.answered("job-0", 1)
+    assert (outbox.backlog, outbox.oldest_since_ms()) == (1, 0)
+    assert [parcel.revision for parcel in outbox.due(0)] == [2]
+    outbox.put("job-0", 1, 99)
+    outbox.answered("job-0", 2)
+    assert outbox.backlog == 0
+
+
+@given(st.lists(st.sampled_from(["answered", "failed", "refused"]), max_size=60), st.integers(1, 30))
+def test_everything_is_sent_in_the_end(fates: list[str], count: int) -> None:
+    outbox, now_s, delivered = filled(count), 0.0, set()
+    fate = iter(fates)
+    for _ in range(1000):
+        if not outbox.backlog:
+            break
+        for parcel in outbox.due(now_s):
+            match next(fate, "answered"):
+                case "answered":
+                    outbox.answered(parcel.job_id, parcel.revision)
+                    delivered.add(parcel.job_id)
+                case "failed":
+                    outbox.failed(parcel.job_id, now_s, 0.3)
+                case _:
+                    outbox.refused(parcel.job_id, parcel.revision, now_s, "invalid")
+        now_s = max(now_s, outbox.wake_at_s() or now_s)
+    assert len(delivered) == count
