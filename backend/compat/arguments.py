@@ -54,7 +54,7 @@ class Signature:
         return text
 
 
-def read(wanted: Signature, given: Sequence[Value], decimals: int) -> list[object]:
+def taken(wanted: Signature, given: Sequence[Value], decimals: int) -> list[object]:
     """The arguments as the method takes them, left-out ones not included. Raises Fault that says which one is wrong."""
     if not wanted.required <= len(given) <= len(wanted.arguments):
         words = ", ".join(filter(None, ("authToken", str(wanted))))

@@ -21,7 +21,7 @@ from backend.compat.gate import HEALTH_KEY, same_secret
 from backend.compat.health_view import OK, DatabaseFacts, PrinterFacts, ProviderFacts, SystemFacts
 from backend.compat.system import system_facts
 from backend.db.engine import Database
-from backend.db.errors import DatabaseAway
+from backend.db.errors import DatabaseError
 
 AWAY = "The database cannot be reached"
 
@@ -77,7 +77,7 @@ class Health:
         asked = time.monotonic()
         try:
             facts = await self._database.run(_look, given, system, asked)
-        except DatabaseAway:
+        except DatabaseError:
             return Facts(self._last_key, [], [], 0, DatabaseFacts(AWAY, 0, 0, 0, 0), system)
         self._last_key = facts.key
         return facts

@@ -14,20 +14,19 @@ from starlette.responses import Response
 from backend.access.settings import read_settings
 from backend.access.tokens import TokenCache
 from backend.compat import gate
-from backend.compat.arguments import read
+from backend.compat.arguments import taken
 from backend.compat.faults import Code, Fault
-from backend.compat.methods.caller import Caller
+from backend.compat.methods.caller import Caller, read
 from backend.compat.methods.table import METHODS
 from backend.compat.xmlrpc import MAX_BYTES, Call, Malformed, Result, Scalar, dump_fault, dump_result, parse_call
 from backend.db.engine import Database
-from backend.db.errors import DatabaseAway
+from backend.db.errors import DatabaseError
 from backend.intake.errors import OutcomeUnknown, Overloaded, Unavailable
 from backend.intake.service import Intake
 from backend.wire.messages import Ledger
 
 NAMESPACE = "api."
 LONG_LIST = 2000
-AWAY = "The database cannot be reached now"
 WRONG_TOKEN = "The authentication token is not valid"
 NO_TOKEN = f"No call is allowed: the setting {gate.TOKEN_KEY} is empty"
 
@@ -60,15 +59,12 @@ class Rpc:
         """What the method gives. Everything that can go wrong while the server is well becomes a Fault."""
         try:
             return await self._run(call, peer)
-        except (Unavailable, Overloaded) as error:
-            raise Fault(
-                Code.GENERAL, f"The server cannot do that now, nothing was changed; try again ({error})"
-            ) from error
+        except (Unavailable, Overloaded, DatabaseError) as error:
+            text = f"The server cannot do that now, nothing was changed; try again ({error})"
+            raise Fault(Code.GENERAL, text) from error
         except OutcomeUnknown as error:
             text = "The outcome is not known, check the balance before repeating the call"
             raise Fault(Code.GENERAL, text) from error
-        except DatabaseAway as error:
-            raise Fault(Code.GENERAL, f"{AWAY}; check whether it was done before repeating a change") from error
 
     async def _run(self, call: Call, peer: str) -> Result:
         name = call.method.removeprefix(NAMESPACE)
@@ -78,14 +74,14 @@ class Rpc:
         actor, role = await self._authenticate(call, peer)
         if role not in method.roles:
             raise Fault(Code.GENERAL, f"A token of the role {role} may not call {name}")
-        arguments = read(method.signature, call.params[1:], self.ledger.decimals)
+        arguments = taken(method.signature, call.params[1:], self.ledger.decimals)
         return await method.handler(Caller(actor, role, self.database, self.intake, self.ledger), *arguments)
 
     async def _authenticate(self, call: Call, peer: str) -> tuple[str, str]:
         """The actor and role of the token that stands first. Raises Fault, with one text for every wrong one."""
         first = call.params[0] if call.params else None
         token = first.text.strip() if isinstance(first, Scalar) else ""
-        settings = await self.database.run(read_settings, gate.TOKEN_KEY, gate.ADDRESSES_KEY)
+        settings = await read(self.database, read_settings, gate.TOKEN_KEY, gate.ADDRESSES_KEY)
         _check_address(settings[gate.ADDRESSES_KEY], peer)
         owner = gate.token_owner(settings[gate.TOKEN_KEY], token)
         if owner is not None:

@@ -4,6 +4,7 @@ Every money call is one command under an id made here: it happens once or not at
 client is told so in words, since it cannot ask again under the id it has never seen.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from backend.compat.faults import Code, Fault, user_unknown
 from backend.compat.properties import UserRecord
 from backend.compat.queries import user_record
 from backend.db.engine import Database
+from backend.db.errors import DatabaseAway
 from backend.intake.service import Intake
 from backend.wire.messages import Adjust, ConfigureAccount, Ledger, MoneyAnswer, SetBalance
 
@@ -21,6 +23,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_COMMENT = 1024
+AGAIN_WITHIN_S = 1.0
+
+
+async def read(
+    database: Database, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+) -> R:
+    """What `work` reads, tried again at once where a connection broke: these clients have no other server to ask."""
+    asked = time.monotonic()
+    try:
+        return await database.run(work, *args, **kwargs)
+    except DatabaseAway:
+        if time.monotonic() - asked > AGAIN_WITHIN_S:
+            raise
+        return await database.run(work, *args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +50,16 @@ class Caller:
     ledger: Ledger
 
     async def read(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.database.run(work, *args, **kwargs)
+        """What `work` reads. Methods read first and change things last: after a DatabaseError nothing is changed."""
+        return await read(self.database, work, *args, **kwargs)
 
     async def write(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.database.write(work, *args, **kwargs)
+        """A change that is not of money. Raises Fault where it may or may not have been made."""
+        try:
+            return await self.database.write(work, *args, **kwargs)
+        except DatabaseAway as error:
+            text = "The database went away, it is not known whether the change was made; look before repeating it"
+            raise Fault(Code.GENERAL, text) from error
 
     async def user(self, name: str) -> UserRecord:
         """The user's record. Raises Fault 262."""

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from backend.compat.arguments import Argument, Kind, Signature, read
+from backend.compat.arguments import Argument, Kind, Signature, taken
 from backend.compat.faults import Code, Fault
 from backend.compat.xmlrpc import Scalar, Value
 
 
 def take(kind: Kind, value: Value) -> Any:
-    return read(Signature((Argument("it", kind),), 1), [value], 4)[0]
+    return taken(Signature((Argument("it", kind),), 1), [value], 4)[0]
 
 
 def text(value: str) -> Scalar:
@@ -86,11 +86,11 @@ TWO = Signature((Argument("user", Kind.USER), Argument("amount", Kind.MONEY), Ar
 
 def test_arity() -> None:
     given: list[Value] = [text("bob"), Scalar("int", "1"), text(""), text("more")]
-    assert read(TWO, given[:2], 4) == ["bob", 10000]
-    assert read(TWO, given[:3], 4) == ["bob", 10000, ""]
+    assert taken(TWO, given[:2], 4) == ["bob", 10000]
+    assert taken(TWO, given[:3], 4) == ["bob", 10000, ""]
     for wrong in (given[:1], given):
         with pytest.raises(Fault, match=r"takes \(authToken, user, amount double\[, account\]\)"):
-            read(TWO, wrong, 4)
+            taken(TWO, wrong, 4)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""The health API as monitoring programs read it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from backend.db.engine import now_ms
+from backend.printers.tables import provider
+from tests.integration.compat.conftest import HEALTH_KEY, TOKEN, Site, queues
+from tests.support.processes import wait_until
+
+PATHS = ("", "/", "/status", "/printers", "/print-providers", "/print-providers/")
+
+
+def get(site: Site, path: str = "", key: str | None = HEALTH_KEY, by: str = "header") -> httpx.Response:
+    url = f"{site.server.url}/api/health{path}"
+    if key is None:
+        return httpx.get(url, trust_env=False)
+    if by == "header":
+        return httpx.get(url, headers={"Authorization": key}, trust_env=False)
+    return httpx.get(url, params={"Authorization": key}, trust_env=False)
+
+
+def document(site: Site, path: str = "") -> Any:
+    answer = get(site, path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def heard(site: Site) -> None:
+    """The print server has just told what it has, and the server has written it down."""
+    site.heartbeat(*queues())
+    wait_until(lambda: document(site, "/print-providers")["printProviders"][0]["lastContactSeconds"] < 4, 10, "a beat")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_key_opens_by_header_and_by_parameter(site: Site, path: str) -> None:
+    assert get(site, path).status_code == 200
+    assert get(site, path, by="parameter").status_code == 200
+    for wrong in ("", "wrong", HEALTH_KEY + "x", f"Bearer {HEALTH_KEY}"):
+        answer = get(site, path, wrong)
+        assert (answer.status_code, answer.json()["status"]) == (401, "ERROR")
+    assert get(site, path, None).status_code == 401
+
+
+@pytest.fixture
+def no_key(site: Site) -> Iterator[None]:
+    site.set("health.api.key", "")
+    yield
+    site.set("health.api.key", HEALTH_KEY)
+
+
+@pytest.mark.usefixtures("no_key")
+@pytest.mark.parametrize("key", [None, "", HEALTH_KEY])
+def test_without_a_key_set_it_is_closed(site: Site, key: str | None) -> None:
+    answer = get(site, "", key)
+    assert answer.status_code == 403
+    assert "health.api.key" in answer.json()["message"]
+
+
+@pytest.mark.usefixtures("heard")
+def test_printers(site: Site) -> None:
+    found = document(site, "/printers")["printers"]
+    assert [(entry["name"], entry["status"], entry["heldJobsCount"]) for entry in found] == [
+        ("print-1\\Alpha", "PAPER_JAM", 0),
+        ("print-1\\Zebra", "OK", 0),
+    ]
+    ids = [site.proxy().getPrinterProperty(TOKEN, "print-1", name, "printer-id") for name in ("Alpha", "Zebra")]
+    assert [entry["physicalPrinterId"] for entry in found] == ids
+
+
+@pytest.mark.usefixtures("heard")
+def test_overview(site: Site) -> None:
+    found = document(site)
+    assert found["printProviders"] == {"count": 1, "offlineCount": 0, "offline": []}
+    assert found["printers"]["count"] == 2
+    assert found["printers"]["inError"] == [{"name": "print-1\\Alpha", "status": "PAPER_JAM"}]
+    assert found["database"]["status"] == "OK"
+    assert found["database"]["maxConnections"] >= found["database"]["activeConnections"] >= 1
+    assert found["applicationServer"]["systemMetrics"]["diskSpaceFreeMB"] > 0
+
+
+def test_status_is_ok(site: Site) -> None:
+    assert document(site, "/status")["status"] == "OK"
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_silent_print_server_is_told_and_heard_again(site: Site) -> None:
+
+    def silent_for_s() -> int:
+        with site.database.connect(writing=True) as conn:
+            conn.execute(sa.update(provider).values(seen_at=now_ms(conn) - 60_000))
+        (entry,) = document(site, "/print-providers")["printProviders"]
+        return int(entry["lastContactSeconds"]) if entry["lastContactSeconds"] >= 60 else 0
+
+    assert wait_until(silent_for_s, 10, "the beat under way to be written") < 120
+    found = document(site)
+    assert found["printProviders"] == {"count": 1, "offlineCount": 1, "offline": ["print-1"]}
+    assert {printer["status"] for printer in found["printers"]["inError"]} == {"UNKNOWN"}
+    assert found["printers"]["inErrorCount"] == 2
+    site.heartbeat(*queues())
+    wait_until(lambda: document(site)["printProviders"]["offlineCount"] == 0, 10, "the print server to be back")

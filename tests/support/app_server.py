@@ -1,0 +1,54 @@
+"""An application server as its own process, on a free port, with a database of the test's choice."""
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.processes import Process, free_port, listening, run
+
+START_TIMEOUT_S = 30.0
+
+
+class AppServer:
+    """`inkeeper-server run`. `folder` holds its settings, its log and, unless a URL is given, its SQLite file."""
+
+    def __init__(self, folder: Path, *, database_url: str = "", name: str = "server-1") -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database_url = database_url or f"sqlite:///{folder / 'inkeeper.db'}"
+        self.config = folder / f"{name}.toml"
+        self.config.write_text(
+            f'[server]\nname = "{name}"\nlisten = "127.0.0.1:{self.port}"\nadvertise = "{self.url}"\n\n'
+            f'[database]\nurl = "{self.database_url}"\n'
+        )
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("INKEEPER_")}
+        argv: list[str | Path] = [_program(), "--config", self.config, "run"]
+        self.process = Process(name, argv, log=folder / f"{name}.log", env=self.environment)
+
+    def start(self) -> Self:
+        self.process.start()
+        self.process.wait_for(lambda: listening(self.port), START_TIMEOUT_S, "it listened")
+        return self
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def command(self, *words: str) -> str:
+        """The last line of what `inkeeper-server WORDS` answers. Raises Failed where it ends badly."""
+        done = run([_program(), "--config", self.config, *words], env=self.environment, timeout_s=60)
+        lines = done.stdout.strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _program() -> Path:
+    return Path(sys.executable).with_name("inkeeper-server")
