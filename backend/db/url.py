@@ -112,7 +112,7 @@ def _host(part: str) -> tuple[str, str]:
     else:
         host, _, port = part.partition(":")
     if port and not port.isdigit():
-        raise DatabaseRefused(f"[database] url: {port!r} is no port")
+        raise DatabaseRefused(f"[database] url: a port is a number; write {FORMS}")
     return unquote(host), port
 
 

@@ -1,0 +1,316 @@
+"""The wire contract held still: a golden sample of every message, byte for byte.
+
+A change of a sample is a change of what other programs read and write. Fields may be added with a default (then old
+samples must still decode); anything else needs a new version. `INKEEPER_UPDATE_GOLDEN=1 pytest tests/contract` writes
+the samples anew: read the difference as the author of a client would.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from backend.wire import errors, messages
+from backend.wire.errors import PROBLEMS, Problem, problem
+from backend.wire.messages import (
+    VERSION,
+    Adjust,
+    Authorise,
+    AuthoriseAnswer,
+    ConfigureAccount,
+    DatabaseView,
+    Enroll,
+    EnrollAnswer,
+    Event,
+    Heartbeat,
+    HeartbeatAnswer,
+    JobFacts,
+    JobIdentity,
+    JobList,
+    JobView,
+    Ledger,
+    Member,
+    MemberList,
+    Message,
+    MoneyAnswer,
+    Printing,
+    ProviderView,
+    QueueList,
+    QueuePolicy,
+    QueueReport,
+    QueueView,
+    Report,
+    ReportAnswer,
+    Run,
+    ServerView,
+    SetBalance,
+    SetQueue,
+    Topology,
+    TransferList,
+    TransferView,
+    UserList,
+    UserView,
+)
+from backend.wire.pricing import Printed, SimpleCost
+
+GOLDEN = Path(__file__).with_name("golden")
+COMMAND = "0193a5f0-0000-7000-8000-000000000001"
+JOB = "0193a5f0-0000-7000-8000-000000000002"
+AT = 1_795_000_000_000
+LEDGER = Ledger(currency="EUR", decimals=4)
+RULE = SimpleCost(per_impression=500, version=3)
+PRINTING = Printing(spool_id="spool-1", cups_job_id=17, time_at_creation=1_795_000_000, time_at_completed=0)
+FACTS = JobFacts(
+    impressions=6,
+    sheets=3,
+    color_impressions=2,
+    copies=2,
+    sides="two-sided-long-edge",
+    media="iso_a4_210x297mm",
+    document_format="application/pdf",
+    document_bytes=12345,
+    estimated=True,
+    estimate_reason="not a PDF",
+)
+JOB_VIEW = JobView(
+    job_id=JOB,
+    state="completed",
+    user_name="anna",
+    provider="print1",
+    queue="office",
+    title="letter.pdf",
+    impressions=6,
+    sheets=3,
+    color_impressions=2,
+    copies=2,
+    reserved=0,
+    charged=3000,
+    code="",
+    marks=("estimated", "offline"),
+    created_at=AT,
+    updated_at=AT + 1,
+)
+QUEUE_VIEW = QueueView(
+    queue_id=4,
+    provider="print1",
+    name="office",
+    tracked=True,
+    disabled=False,
+    cost=RULE,
+    offline_policy="allow",
+    printer_state="stopped",
+    printer_state_reasons=("media-empty",),
+    accepting=True,
+    info="Office",
+    location="2nd floor",
+    device_uri="ipp://printer/ipp/print",
+    jobs=10,
+    impressions=100,
+    seen_at=AT,
+)
+MEMBER = Member(name="server-1", url="http://server-1:9191", state="serving")
+IDENTITY: dict[str, Any] = {
+    "command_id": COMMAND,
+    "job_id": JOB,
+    "attempt": 2,
+    "printing": PRINTING,
+    "queue": "office",
+    "user_name": "anna",
+    "title": "Brief – ä.pdf",
+    "host": "client-7",
+    "facts": FACTS,
+}
+
+SAMPLES: dict[str, Message | Problem] = {
+    "authorise": Authorise(**IDENTITY),
+    "authorise_answer": AuthoriseAnswer(
+        job_id=JOB,
+        decision="denied",
+        code="account-limit-reached",
+        message="This job costs 0.30 EUR, you have 0.10 EUR left to print with.",
+        cost=3000,
+        rule_version=3,
+        balance=1000,
+        available=1000,
+    ),
+    "report": Report(
+        **IDENTITY,
+        revision=1,
+        outcome="completed",
+        printed=Printed(impressions=6, sheets=3, color_impressions=2),
+        estimated=True,
+        offline=True,
+        possible_duplicate=True,
+        offline_rule_version=3,
+        runs=(
+            Run(number=1, started_at=AT),
+            Run(number=2, started_at=AT, ended_at=AT + 1, exit_code=0, impressions_completed=6),
+        ),
+    ),
+    "report_answer": ReportAnswer(
+        job_id=JOB, state="completed", charged=3000, balance=-2000, marks=("estimated", "offline")
+    ),
+    "adjust": Adjust(
+        command_id=COMMAND, user_name="anna", amount=-500, comment="refund", only_if_available=True, leave=100
+    ),
+    "set_balance": SetBalance(command_id=COMMAND, user_name="anna", balance=10_000, comment="new term"),
+    "configure_account": ConfigureAccount(
+        command_id=COMMAND, user_name="anna", restricted=True, overdraft=0, print_jobs=3, print_impressions=9
+    ),
+    "money_answer": MoneyAnswer(code="", message="", amount=-500, balance=9500, available=6500),
+    "enroll": Enroll(token="ik_token", secret="s" * 43, name="print1", host="print1.example"),
+    "enroll_answer": EnrollAnswer(provider_id=7, name="print1", generation=2, members=(MEMBER,)),
+    "heartbeat": Heartbeat(
+        program_version="0.1.0",
+        host="print1.example",
+        queues=(
+            QueueReport(
+                name="office",
+                tracked=True,
+                device_uri="inkeeper:/ipp://printer/ipp/print",
+                info="Office",
+                location="2nd floor",
+                printer_state="idle",
+                printer_state_reasons=("toner-low",),
+                accepting=True,
+            ),
+        ),
+        open_jobs=(JOB,),
+        backlog=1,
+        oldest_unsent_s=2.5,
+        disk_free_bytes=10**9,
+    ),
+    "heartbeat_answer": HeartbeatAnswer(
+        generation=2,
+        members=(MEMBER,),
+        queues=(QueuePolicy(name="office", disabled=False, cost=RULE, offline_policy="allow"),),
+        heartbeat_s=2.0,
+    ),
+    "user_list": UserList(
+        users=(
+            UserView(
+                name="anna",
+                full_name="Anna Müller",
+                email="anna@uni.example",
+                department="Physics",
+                card_number="4711",
+                notes="",
+                balance=1000,
+                reserved=500,
+                available=500,
+                overdraft=0,
+                restricted=True,
+                disabled=False,
+                print_jobs=3,
+                print_impressions=9,
+            ),
+        ),
+        total=1,
+        ledger=LEDGER,
+        as_of=AT,
+    ),
+    "transfer_list": TransferList(
+        transfers=(
+            TransferView(
+                sequence=3,
+                at=AT,
+                kind="posted",
+                code="print",
+                amount=-3000,
+                balance=1000,
+                job_id=JOB,
+                actor="provider:print1",
+                comment="",
+                user_name="anna",
+            ),
+        ),
+        ledger=LEDGER,
+    ),
+    "job_list": JobList(jobs=(JOB_VIEW,), ledger=LEDGER),
+    "queue_list": QueueList(queues=(QUEUE_VIEW,), ledger=LEDGER),
+    "set_queue": SetQueue(cost_per_impression=150, disabled=True, offline_policy="hold"),
+    "topology": Topology(
+        cluster="c",
+        seen_by="server-1",
+        as_of=AT,
+        generation=2,
+        term=5,
+        verdict="All is well: 1 server, 1 print server, 1 tracked queue.",
+        health="ok",
+        servers=(
+            ServerView(
+                name="server-1",
+                url="http://server-1:9191",
+                state="serving",
+                health="ok",
+                detail="serving",
+                leader=True,
+                program_version="0.1.0",
+                age_s=0.5,
+            ),
+        ),
+        databases=(DatabaseView(name="db", engine="postgresql", role="primary", health="ok", detail="answers"),),
+        providers=(
+            ProviderView(
+                provider_id=7,
+                name="print1",
+                host="print1.example",
+                health="ok",
+                detail="tracks 1 queue",
+                program_version="0.1.0",
+                backlog=0,
+                oldest_unsent_s=0.0,
+                queue_count=1,
+                age_s=1.5,
+                server="server-1",
+            ),
+        ),
+        queues=(QUEUE_VIEW,),
+        ledger=LEDGER,
+    ),
+    "member_list": MemberList(generation=2, members=(MEMBER,)),
+    "event": Event(kind="jobs", at=AT, jobs=(JOB_VIEW,), detail=""),
+    "problem": problem("command-conflict", "this command id was used with other content"),
+}
+
+NOT_SENT_ALONE = {Message, JobIdentity}
+
+
+def _kinds() -> set[type[Message]]:
+    found = [kind for kind in vars(messages).values() if isinstance(kind, type) and issubclass(kind, Message)]
+    return set(found) - NOT_SENT_ALONE
+
+
+def test_every_message_has_a_sample() -> None:
+    assert {type(sample) for sample in SAMPLES.values()} - {Problem} == _kinds()
+    assert {path.stem for path in GOLDEN.glob("*.json")} == set(SAMPLES)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_message_is_written_and_read_as_ever(name: str) -> None:
+    sample, path = SAMPLES[name], GOLDEN / f"{name}.json"
+    written = msgspec.json.format(msgspec.json.encode(sample), indent=1) + b"\n"
+    if os.environ.get("INKEEPER_UPDATE_GOLDEN"):
+        path.write_bytes(written)
+    assert written == path.read_bytes()
+    assert msgspec.json.decode(path.read_bytes(), type=type(sample)) == sample
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_field_that_a_newer_program_adds_is_no_hindrance(name: str) -> None:
+    content = msgspec.json.decode((GOLDEN / f"{name}.json").read_bytes())
+    newer = msgspec.json.encode(content | {"from_the_future": {"x": 1}})
+    assert msgspec.json.decode(newer, type=type(SAMPLES[name])) == SAMPLES[name]
+
+
+def test_every_message_carries_its_version() -> None:
+    for name, sample in SAMPLES.items():
+        if isinstance(sample, Message):
+            assert msgspec.json.decode((GOLDEN / f"{name}.json").read_bytes())["v"] == VERSION
+
+
+def test_problems_have_http_statuses_and_titles() -> None:
+    assert all(400 <= status < 600 and title for status, title in PROBLEMS.values())
+    assert not set(PROBLEMS) & set(errors.REFUSALS)

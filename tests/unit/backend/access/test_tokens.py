@@ -1,0 +1,106 @@
+"""Tokens: stored as hashes, remembered briefly, gone when revoked; settings that are checked."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from backend.access import service
+from backend.access.errors import EnrolmentRefused
+from backend.access.model import Principal
+from backend.access.settings import KNOWN, SettingInvalid, read_settings, write_setting
+from backend.access.tables import access_token, audit, enrolment
+from backend.access.tokens import MAX_KEPT, STALE_S, TokenCache
+from backend.base.clock import ManualClock
+from backend.db.engine import Database
+from backend.db.migrate import migrate
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    found = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    migrate(found)
+    yield found
+    found.close()
+
+
+def test_a_token_is_told_once_and_stored_as_a_hash(database: Database) -> None:
+    with database.connect(writing=True) as conn:
+        token = service.create_token(conn, "helpdesk", "anna", "test")
+        assert token.startswith("ik_")
+        row = conn.execute(sa.select(access_token)).one()
+        assert row.token_hash == service.hash_token(token)
+        kept = [conn.execute(sa.select(table)).all() for table in (access_token, audit)]
+        assert token not in repr(kept)
+        assert service.find_principal(conn, service.hash_token(token)) == Principal("helpdesk", "anna")
+        assert service.find_principal(conn, service.hash_token(token + "x")) is None
+        conn.execute(sa.update(access_token).values(expires_at=1))
+        assert service.find_principal(conn, service.hash_token(token)) is None
+
+
+def test_a_principal_is_remembered_for_seconds_and_a_revoked_one_refused_after(database: Database) -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+        cache = TokenCache(database, clock)
+        with database.connect(writing=True) as conn:
+            token = service.create_token(conn, "admin", "a", "test")
+        assert await cache.principal(token) == Principal("admin", "a")
+        with database.connect(writing=True) as conn:
+            conn.execute(sa.update(access_token).values(revoked_at=1))
+        clock.advance(STALE_S - 0.1)
+        assert await cache.principal(token) is not None
+        clock.advance(0.2)
+        assert await cache.principal(token) is None
+        assert MAX_KEPT > 0
+
+    asyncio.run(scene())
+
+
+def test_an_enrolment_expires_but_its_answer_does_not(database: Database) -> None:
+    with database.connect(writing=True) as conn:
+        used, unused = (service.create_enrolment(conn, name, "test") for name in ("p", "q"))
+        found = service.check_enrolment(conn, used, "secret-1")
+        assert (found.provider_name, found.provider_id) == ("p", 0)
+        service.complete_enrolment(conn, found, 7, "host")
+        conn.execute(sa.update(enrolment).values(expires_at=1))
+        assert service.check_enrolment(conn, used, "secret-1").provider_id == 7
+        assert service.find_principal(conn, service.hash_token("secret-1")) == Principal("provider", "p", 7)
+        with pytest.raises(EnrolmentRefused, match="another secret"):
+            service.check_enrolment(conn, used, "secret-2")
+        with pytest.raises(EnrolmentRefused, match="expired"):
+            service.check_enrolment(conn, unused, "secret-3")
+        with pytest.raises(EnrolmentRefused, match="not known"):
+            service.check_enrolment(conn, "ik_made_up", "secret-3")
+
+
+def test_a_secret_serves_one_provider_only(database: Database) -> None:
+    with database.connect(writing=True) as conn:
+        first = service.check_enrolment(conn, service.create_enrolment(conn, "p", "t"), "secret-1")
+        service.complete_enrolment(conn, first, 1, "")
+        with pytest.raises(EnrolmentRefused, match="in use"):
+            service.check_enrolment(conn, service.create_enrolment(conn, "q", "t"), "secret-1")
+
+
+def test_settings_have_defaults_are_checked_and_secrets_stay_out_of_the_audit(database: Database) -> None:
+    with database.connect(writing=True) as conn:
+        assert read_settings(conn, *KNOWN) == {key: known.default for key, known in KNOWN.items()}
+        assert read_settings(conn, "not.there") == {}
+        write_setting(conn, "health.api.key", "very-secret", "anna", "admin")
+        write_setting(conn, "health.api.key", "more-secret", "anna", "admin")
+        write_setting(conn, "printers.default-cost", "150", "anna", "admin")
+        write_setting(conn, "somebody.elses", "value", "anna", "admin")
+        found = read_settings(conn, "health.api.key", "printers.default-cost", "somebody.elses")
+        assert found == {"health.api.key": "more-secret", "printers.default-cost": "150", "somebody.elses": "value"}
+        assert "secret" not in repr(conn.execute(sa.select(audit)).all())
+        for key, value in (
+            ("printers.default-cost", "-1"),
+            ("printers.default-cost", "0.05"),
+            ("users.default-restricted", "yes"),
+            ("", "x"),
+            (" x", "x"),
+            ("x" * 256, "x"),
+        ):
+            with pytest.raises(SettingInvalid):
+                write_setting(conn, key, value, "anna", "admin")
