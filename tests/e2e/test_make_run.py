@@ -88,7 +88,7 @@ def test_a_killed_server_comes_back_and_charges_what_was_printed_meanwhile(make_
 
     told = run([TOP / "scripts" / "balance", f"--state={state}", "alice"]).stdout
     assert paid[2] in told
-    make_run.signal(signal.SIGINT)
+    os.killpg(make_run.pid, signal.SIGINT)  # as a terminal does it: to make and to all that it started in front
     make_run.wait_for_end(40)
     wait_until(lambda: not of_this_run(state), 10, "everything to end after Ctrl-C")
 

@@ -149,7 +149,11 @@ class _Served:
         text = request.query_params.get("query", "").lower()
         world = self.world()
         await asyncio.sleep(world.slow.get(text, 0.0))
-        found = [user for user in world.users if any(word.startswith(text) for word in (user.name, *user.full_name.lower().split()))]
+        found = [
+            user
+            for user in world.users
+            if any(word.startswith(text) for word in (user.name, *user.full_name.lower().split()))
+        ]
         limit = int(request.query_params.get("limit", "50"))
         answer = UserList(users=tuple(found[:limit]), total=len(found), ledger=LEDGER, as_of=self.now_ms())
         return self.refusal(request, "users") or _json(answer)

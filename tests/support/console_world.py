@@ -261,7 +261,7 @@ def transfers(count: int = 14) -> tuple[TransferView, ...]:
         code="print-job",
         amount=-74_000,
         balance=balance,
-        job_id=job(7).job_id,
+        job_id=job(99).job_id,
         comment="Thesis, final print",
     )
     return tuple(reversed([*rows, pending]))
