@@ -390,16 +390,11 @@ def _provider_of_missing(database: Database) -> Callable[[Missing], Awaitable[No
 
 def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
     """What only the leader does."""
-    database, intake, process = services.database, services.intake, services.agent.identity.process
+    database, process = services.database, services.agent.identity.process
     grace_ms = round(settings.ledger.reservation_grace_s * 1000)
 
     async def expire(term: int) -> None:
-        for job_id in await database.run(silent_jobs, grace_ms):
-            body = Expire(command_id=uuid7(), job_id=job_id, term=term)
-            try:
-                await intake.ask(body, MoneyAnswer, actor="system:leader")
-            except IntakeError as error:
-                log.warning("job %s: its reservation could not be ended: %s", job_id, error)
+        await expire_silent(services, grace_ms, term)
 
     async def prune(term: int) -> None:
         for _ in range(PRUNE_ROUNDS):
@@ -407,6 +402,17 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
                 return
 
     return [Duty("expiry", EXPIRE_EVERY_S, expire), Duty("pruning", PRUNE_EVERY_S, prune)]
+
+
+async def expire_silent(services: Services, grace_ms: int, term: int) -> None:
+    """End the reservations that nobody renewed for `grace_ms`."""
+    job_ids, silent_since = await services.database.run(silent_jobs, grace_ms)
+    for job_id in job_ids:
+        body = Expire(command_id=uuid7(), job_id=job_id, term=term, silent_since=silent_since)
+        try:
+            await services.intake.ask(body, MoneyAnswer, actor="system:leader")
+        except IntakeError as error:
+            log.warning("job %s: its reservation could not be ended: %s", job_id, error)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class _Batch:
         if job is None:
             return _refused("job-unknown")
         origin = Origin(command.command_id, command.actor, self._rows.now, body.job_id, term=body.term)
-        changed = machine.expire(self._book, job, origin)
+        changed = machine.expire(self._book, job, body.silent_since, origin)
         if changed is None:
             return _refused("superseded")
         self._changed.add(body.job_id)

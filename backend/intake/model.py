@@ -7,15 +7,20 @@ import msgspec
 
 from backend.jobs.model import Job, QueueRow, UserRow
 from backend.ledger.model import Account, Stripe, Transfer
-from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, Message, Report, SetBalance, Uuid
+from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, Message, Millis, Report, SetBalance, Uuid
 
 
 class Expire(Message, frozen=True, kw_only=True):
-    """The leader ends the reservation of a job whose provider has been silent too long. Never crosses the wire."""
+    """The leader ends the reservation of a job that nobody has renewed since `silent_since`. Never crosses the wire.
+
+    That is looked at again under the job's lock, so an Expire that comes late (from a leader that was stopped and
+    resumed, say) ends nothing that lives.
+    """
 
     command_id: Uuid
     job_id: Uuid
     term: int
+    silent_since: Millis = 2**53
 
 
 Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | Expire

@@ -94,10 +94,10 @@ def report(
     return job, _report_answer(job, account)
 
 
-def expire(book: Book, job: Job, origin: Origin) -> Job | None:
-    """End the reservation of a job whose provider has been silent for the grace period. None when there is
-    none open."""
-    if not job.reserved_sequence:
+def expire(book: Book, job: Job, silent_since: int, origin: Origin) -> Job | None:
+    """End the reservation of a job whose provider has been silent for the grace period. None when there is none open,
+    or when it was renewed at `silent_since` or later."""
+    if not job.reserved_sequence or job.renewed_at >= silent_since:
         return None
     account = book.accounts[job.account_id]
     rules.end_unposted(book, account, job.reserved_sequence, job.reserved, Kind.EXPIRED, origin)

@@ -6,7 +6,7 @@ and each of these is renewed. Who is silent for the grace period loses the reser
 report is taken all the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -33,25 +33,17 @@ def renew(conn: sa.Connection, provider_id: int, job_ids: Sequence[str]) -> None
         conn.execute(sa.update(job).where(job.c.job_id.in_(ids)).values(renewed_at=now))
 
 
-def silent_jobs(conn: sa.Connection, grace_ms: int) -> tuple[str, ...]:
-    """The jobs with an open reservation that nobody renewed for `grace_ms`, at most MAX_SILENT of them.
+def silent_jobs(conn: sa.Connection, grace_ms: int) -> tuple[tuple[str, ...], int]:
+    """The jobs with an open reservation that nobody renewed for `grace_ms`, at most MAX_SILENT of them; and the moment
+    before which that was.
 
     Only accounts that have something reserved are looked at, so this needs no index that every charge would pay for.
     """
+    since = now_ms(conn) - grace_ms
     statement = (
         sa.select(job.c.job_id)
         .select_from(account.join(job, job.c.account_id == account.c.account_id))
-        .where(account.c.debits_pending > 0, job.c.reserved_sequence != 0, job.c.renewed_at < now_ms(conn) - grace_ms)
+        .where(account.c.debits_pending > 0, job.c.reserved_sequence != 0, job.c.renewed_at < since)
         .limit(MAX_SILENT)
     )
-    return tuple(conn.scalars(statement))
-
-
-def open_of(job_ids: Iterable[str], last_renewed_s: dict[str, float], now_s: float, every_s: float) -> list[str]:
-    """Which of the open jobs are due for a renewal, and forget those that are open no more. Pure but for the dict."""
-    current = set(job_ids)
-    for gone in [job_id for job_id in last_renewed_s if job_id not in current]:
-        del last_renewed_s[gone]
-    due = [job_id for job_id in current if now_s - last_renewed_s.get(job_id, float("-inf")) >= every_s]
-    last_renewed_s.update(dict.fromkeys(due, now_s))
-    return due
+    return tuple(conn.scalars(statement)), since
