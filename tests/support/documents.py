@@ -53,11 +53,6 @@ def write_pdf(
     return path
 
 
-def make_pdf(path: Path, pages: int) -> Path:
-    """A plain text document without colour."""
-    return write_pdf(path, [Page(content=text_lines(30, number)) for number in range(pages)])
-
-
 def text_lines(lines: int, seed: int, *, top: int = 780, words: int = 12) -> str:
     rng = random.Random(seed)
     return "\n".join(
