@@ -19,7 +19,7 @@ from tests.support.processes import Failed, Process
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or SIGTERM."""
+    """Ctrl-C, or another signal that means the end; its name."""
 
 
 def main() -> int:
@@ -37,8 +37,8 @@ def main() -> int:
         prepare(state)
         with only_one(state):
             perform(state, voice, arguments.once)
-    except Interrupted:
-        voice.line("", "Ended; nothing is left running.")
+    except Interrupted as signal_name:
+        voice.title(f"Ended by {signal_name}; nothing is left running")
     except Failed as error:
         voice.countdown("")
         voice.complain(_one_line(error))
@@ -48,9 +48,9 @@ def main() -> int:
 
 def perform(state: State, voice: Voice, once: bool) -> None:
     """The whole play. Whatever way it ends, every program that was started is ended."""
+    cast = Cast(state, *listen_address())
+    cast.check_ports()
     try:
-        cast = Cast(state, *listen_address())
-        cast.check_ports()
         voice.title("Inkeeper")
         if state.elsewhere:
             voice.line("state", f"{state.folder}  (cupsd's user cannot use a folder in this clone)")
@@ -69,6 +69,7 @@ def perform(state: State, voice: Voice, once: bool) -> None:
     finally:
         voice.countdown("")
         stop_all()
+        cast.forget_server()
 
 
 def start(cast: Cast, voice: Voice) -> str:
@@ -151,8 +152,8 @@ def stop_all() -> None:
         process.stop()
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise Interrupted
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
 
 
 def _one_line(error: Failed) -> str:

@@ -28,6 +28,7 @@ class Part:
     process: Process
     start: Callable[[], object]
     stop: Callable[[], object]
+    forget: Callable[[], object] = lambda: None  # what told others of a life that has ended
 
 
 class Cast:
@@ -64,7 +65,7 @@ class Cast:
         return [
             Part("printer", self.printer.process, self.printer.start, self.printer.stop),
             Part("print system", self.cupsd.process, self.cupsd.start, self.cupsd.stop),
-            Part("server", self.server, self.start_server, self.server.stop),
+            Part("server", self.server, self.start_server, self.server.stop, self.forget_server),
             Part("provider", self.provider, self.provider.start, self.provider.stop),
         ]
 
@@ -100,6 +101,10 @@ class Cast:
         self.server.start()
         self.state.server_pid.write_text(f"{self.server.pid}\n")
         self.server.wait_for(lambda: listening(self.port, self._reached), START_TIMEOUT_S, "it listened")
+
+    def forget_server(self) -> None:
+        """Its number may soon be another's: who reads it to kill the server must not find it."""
+        self.state.server_pid.unlink(missing_ok=True)
 
     def server_command(self, *words: str) -> str:
         """The last line of what `inkeeper-server WORDS` answers."""

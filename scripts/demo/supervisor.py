@@ -50,6 +50,7 @@ class Supervisor:
                     self._start_again(part, now)
             elif not part.process.running:
                 self._died_at[part.name] = now
+                part.forget()
                 ended = how_it_ended(part.process.exit_code)
                 self._say(f"the {part.name} {ended}; it is started again in {RESTART_S:g} s", "yellow")
         waiting = [

@@ -101,6 +101,16 @@ def test_a_program_ends_with_what_it_started(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in orphans)
 
 
+def test_a_strangers_process_with_a_used_number_is_not_touched(tmp_path: Path) -> None:
+    ours = Process("ours", ["true"], log=tmp_path / "log").start()
+    ours.wait_for_end()
+    with Process("stranger", ["sleep", "300"], log=tmp_path / "log") as stranger:
+        ours.sessions.append(stranger.pid)  # as when the number of our ended session is given to a new process
+        assert ours.leftovers() == []
+        ours.stop()
+        assert stranger.running
+
+
 def test_a_program_that_ends_early_says_why(tmp_path: Path) -> None:
     process = Process("broken", ["sh", "-c", "echo no such thing; exit 3"], log=tmp_path / "log")
     with pytest.raises(Failed, match=r"ended with 3 before(.|\n)*no such thing"), process:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from tests.support.folders import SOCKET_PATH_LIMIT, give_to
 from tests.support.ipptool import ask
-from tests.support.processes import Failed, Process, free_port, run, wait_until
+from tests.support.processes import MARK, Failed, Process, free_port, run, wait_until
 
 SYSTEM_SERVER_BIN = Path("/usr/lib/cups")
 STATES = {
@@ -225,6 +225,7 @@ class PrivateCupsd:
             "PageLog": folder / "log" / "page_log",
             "FileDevice": "Yes",
             "SyncOnClose": "Yes",
+            "PassEnv": MARK,
             "LogFilePerm": "0644",
         }
         return "".join(f"{name} {value}\n" for name, value in lines.items())

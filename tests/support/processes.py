@@ -1,12 +1,14 @@
 """Starting and stopping real programs, exactly those that were started here and nothing else.
 
-Every program gets a session of its own, so whatever it left behind (a CUPS backend whose cupsd was killed, say) can be
-found and ended by its process id. A program ends with the thread that started it, however that one ends. Whatever waits
-has a deadline and says, when it passes, what it waited for and what the program had written last.
+Every program gets a session of its own and a mark in its environment, so whatever it left behind (a CUPS backend whose
+cupsd was killed, say) can be found and ended by its process id. Both must fit: numbers are used again, after minutes on
+a busy machine. A program ends with the thread that started it, however that one ends. Whatever waits has a deadline and
+says, when it passes, what it waited for and what the program had written last.
 """
 
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 T = TypeVar("T")
 
 TAIL_LINES = 40
+MARK = "INKEEPER_NEIGHBOUR"
 
 
 class Failed(RuntimeError):
@@ -109,6 +112,14 @@ def children(parent: int) -> list[int]:
     return [process.pid for process in living() if process.parent == parent]
 
 
+def marked(pid: int, mark: str) -> bool:
+    """Whether a process, or who started it, was started under this mark."""
+    try:
+        return f"{MARK}={mark}".encode() in Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False  # it ended, or it is somebody else's
+
+
 def alive(pid: int) -> bool:
     return any(process.pid == pid for process in living())
 
@@ -137,8 +148,9 @@ class Process:
         self.user = user
         self.stop_signal = stop_signal
         self.shared = False  # whether it outlives one test
+        self._mark = secrets.token_hex(8)
         self._popen: subprocess.Popen[bytes] | None = None
-        self._sessions: list[int] = []
+        self.sessions: list[int] = []
         self._log_start = 0
 
     @property
@@ -168,11 +180,11 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self.env,
+                env={**(os.environ if self.env is None else self.env), MARK: self._mark},
                 cwd=self.cwd,
                 start_new_session=True,
             )
-        self._sessions.append(self._popen.pid)
+        self.sessions.append(self._popen.pid)
         if self not in Process.live:
             Process.live.append(self)
         return self
@@ -247,7 +259,8 @@ class Process:
     def leftovers(self) -> list[int]:
         """Process ids of what it and its former lives started and left running."""
         own = {self._popen.pid} if self.running and self._popen is not None else set()
-        return [pid for session in self._sessions for pid in session_members(session) if pid not in own]
+        members = [pid for session in self.sessions for pid in session_members(session)]
+        return [pid for pid in members if pid not in own and marked(pid, self._mark)]
 
     def end_leftovers(self, timeout_s: float = 5) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -261,7 +274,7 @@ class Process:
             except Failed:
                 continue
             break
-        self._sessions = self._sessions[-1:] if self.running else []
+        self.sessions = self.sessions[-1:] if self.running else []
 
     def __enter__(self) -> Self:
         return self if self.running else self.start()
