@@ -43,7 +43,6 @@ class Node:
     badges: tuple[str, ...] = ()
     dashed: bool = False
     parent: str = ""
-    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> str:
@@ -73,24 +72,29 @@ class Graph:
         return next((node for node in self.nodes if node.id == node_id), None)
 
 
-def build(topology: Topology, age_s: float, endpoint: str = "", *, fold: bool = True) -> Graph:
-    """The graph of a picture read `age_s` ago. With `fold`, print servers with many queues show few and count the
-    rest.
-    """
+def build(topology: Topology, age_s: float, endpoint: str = "") -> Graph:
+    """The graph of a picture that was read `age_s` ago, every queue in it."""
     databases = tuple(_database(view, age_s) for view in sorted(topology.databases, key=lambda view: view.name))
     servers = tuple(_server(view, topology, age_s, endpoint) for view in sorted(topology.servers, key=lambda v: v.name))
     providers = tuple(_provider(view, age_s) for view in sorted(topology.providers, key=lambda view: view.name))
-    queues = _queues(topology, age_s)
     captions: tuple[tuple[Tier, str], ...] = (
         ("database", _database_caption(topology)),
-        ("server", _server_caption(topology)),
+        ("server", _server_caption(topology, servers)),
         ("provider", _share(providers, "up")),
         ("queue", _queue_caption(topology)),
     )
-    shown = tuple(card for provider in providers for card in _folded(queues, provider.id, fold))
-    orphans = tuple(node for node in queues if all(node.parent != provider.id for provider in providers))
-    nodes = databases + servers + providers + shown + orphans
+    nodes = databases + servers + providers + _queues(topology, age_s)
     return Graph(nodes=nodes, edges=_edges(topology, {node.id: node for node in nodes}), captions=captions)
+
+
+def fold(graph: Graph) -> Graph:
+    """The same graph where print servers with many queues show few cards and count the rest."""
+    blocks: dict[str, list[Node]] = {}
+    for node in graph.nodes:
+        if node.tier == "queue":
+            blocks.setdefault(node.parent, []).append(node)
+    others = tuple(node for node in graph.nodes if node.tier != "queue")
+    return replace(graph, nodes=others + tuple(card for block in blocks.values() for card in _folded(block)))
 
 
 # ---------------------------------------------------------------- cards
@@ -106,7 +110,8 @@ def _shown(health: Health, word: str, detail: str, node_age: float, age_s: float
 
 def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -> Node:
     age = view.age_s + age_s
-    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age, age_s)
+    told = view.detail.removesuffix(", leads the cluster") if view.leader else view.detail  # its badge says so
+    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], told, age, age_s)
     badges = (f"Leader · term {topology.term}",) if view.leader else ()
     here = bool(endpoint) and (view.url.rstrip("/") == endpoint.rstrip("/") or view.name == topology.seen_by)
     return Node(
@@ -120,12 +125,6 @@ def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -
         age=freshness.age_text(age),
         badges=badges,
         dashed=health == "unknown",
-        facts=(
-            ("Address", view.url),
-            ("State", view.state),
-            ("Version", view.program_version),
-            ("Last heartbeat", freshness.ago_text(age)),
-        ),
     )
 
 
@@ -144,7 +143,6 @@ def _database(view: DatabaseView, age_s: float) -> Node:
         detail=detail,
         age=freshness.age_text(age_s),
         dashed=health == "unknown",
-        facts=(("Engine", _ENGINES[view.engine]), ("Role", view.role), ("Read", freshness.ago_text(age_s))),
     )
 
 
@@ -165,13 +163,6 @@ def _provider(view: ProviderView, age_s: float) -> Node:
         detail=detail or ("all reported" if health == "ok" else ""),
         age=freshness.age_text(age),
         dashed=health == "unknown",
-        facts=(
-            ("Host", view.host),
-            ("Version", view.program_version),
-            ("Reports not sent yet", f"{view.backlog:,}"),
-            ("Oldest of them", freshness.ago_text(view.oldest_unsent_s) if view.backlog else "–"),
-            ("Last heartbeat", freshness.ago_text(age)),
-        ),
     )
 
 
@@ -195,7 +186,7 @@ def _queue_detail(view: QueueView, ledger: Ledger) -> str:
     if reasons:
         return reasons
     if not view.tracked:
-        return "jobs print uncounted"
+        return "not counted"
     return f"{money(view.cost.per_impression, ledger)} a page"
 
 
@@ -222,17 +213,6 @@ def _queue(view: QueueView, parent: str, topology: Topology, age_s: float) -> No
         age=freshness.age_text(age),
         dashed=health == "unknown" or not view.tracked,
         parent=parent,
-        facts=(
-            ("Print server", view.provider),
-            ("Printer", address),
-            ("Where", view.location),
-            ("About", view.info),
-            ("Price", f"{money(view.cost.per_impression, topology.ledger)} a page"),
-            ("While no server answers", view.offline_policy),
-            ("Jobs so far", f"{view.jobs:,}"),
-            ("Pages so far", f"{view.impressions:,}"),
-            ("Seen", freshness.ago_text(age)),
-        ),
     )
 
 
@@ -242,28 +222,27 @@ def _queues(topology: Topology, age_s: float) -> tuple[Node, ...]:
     return tuple(_queue(view, parents.get(view.provider, ""), topology, age_s) for view in ordered)
 
 
-def _folded(queues: tuple[Node, ...], parent: str, fold: bool) -> tuple[Node, ...]:
+def _folded(mine: list[Node]) -> list[Node]:
     """At most `QUEUES_SHOWN` cards: those in trouble first, by name among equals; the last card counts all the
     others.
     """
-    mine = tuple(node for node in queues if node.parent == parent)
-    if not fold or len(mine) <= QUEUES_SHOWN:
+    if len(mine) <= QUEUES_SHOWN:
         return mine
     ranked = sorted(mine, key=lambda node: WORST_FIRST.index(node.health))
     shown, rest = ranked[: QUEUES_SHOWN - 1], ranked[QUEUES_SHOWN - 1 :]
     worst = min((node.health for node in rest), key=WORST_FIRST.index)
     alike = sum(node.health == worst for node in rest)
     more = Node(
-        id=f"more:{parent}",
+        id=f"more:{mine[0].parent}",
         tier="queue",
         name=f"{len(rest):,} more queues",
         kind="listed in the table",
         health=worst,
         word=HEALTH_WORDS[worst],
         detail="all of them" if alike == len(rest) else f"{alike:,} of them",
-        parent=parent,
+        parent=mine[0].parent,
     )
-    return (*sorted(shown, key=lambda node: node.name), more)
+    return [*sorted(shown, key=lambda node: node.name), more]
 
 
 # ---------------------------------------------------------------- edges
@@ -283,11 +262,12 @@ def _edges(topology: Topology, nodes: dict[str, Node]) -> tuple[Edge, ...]:
             edge = _edge(source, target, nodes)
             edges.append(replace(edge, state="replica") if edge.state == "live" else edge)
     names = {view.name for view in topology.servers}
+    parents = {node.parent for node in nodes.values()}
     for provider in topology.providers:
         source = f"provider:{provider.provider_id}"
         targets = [provider.server] if provider.server in names else sorted(names)[:1] if len(names) == 1 else []
         edges += [_edge(source, f"server:{name}", nodes) for name in targets]
-        if any(node.parent == source for node in nodes.values()):
+        if source in parents:
             edges.append(_edge(source, f"queues:{source}", nodes))
     return tuple(edges)
 
@@ -309,9 +289,11 @@ def _share(nodes: tuple[Node, ...], word: str) -> str:
     return f"{good} of {len(nodes)} {word}"
 
 
-def _server_caption(topology: Topology) -> str:
-    serving = sum(view.state == "serving" and view.health in ("ok", "warning") for view in topology.servers)
-    return f"{serving} of {len(topology.servers)} serving"
+def _server_caption(topology: Topology, nodes: tuple[Node, ...]) -> str:
+    """Counts only servers of which something is known now."""
+    states = {f"server:{view.name}": view.state for view in topology.servers}
+    serving = sum(states[node.id] == "serving" and node.health in ("ok", "warning") for node in nodes)
+    return f"{serving} of {len(nodes)} serving"
 
 
 def _database_caption(topology: Topology) -> str:

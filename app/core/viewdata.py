@@ -6,6 +6,7 @@ glyph, so that no meaning hangs on colour alone.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from app.core import freshness
@@ -50,6 +51,9 @@ MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
     "unassigned": ("unassigned", "Fits no account; charged to the account “unassigned”"),
 }
 
+MANY: Final = 1000
+"""Servers stop counting matches here."""
+
 NO_AMOUNT: Final = "–"
 
 
@@ -72,6 +76,7 @@ class Indicator:
     endpoint: str
 
 
+@lru_cache(maxsize=4096)
 def money(amount: int, ledger: Ledger | None) -> str:
     """An amount with its currency and a real minus sign; a dash while the ledger's scale is not known yet."""
     if ledger is None:
@@ -141,7 +146,7 @@ def verdict(state: State, now: float) -> Verdict:
     connection, topology = state.connection, state.topology
     age = snapshot_age_s(state, now)
     if connection.phase == "failed":
-        return Verdict("error", connection.reason or "The connection failed")
+        return Verdict("error", f"{connection.reason or 'The connection failed'}.")
     if connection.phase == "connecting":
         return Verdict("unknown", "Connecting …", ", ".join(map(host_text, connection.servers)))
     if connection.phase == "reconnecting" and (topology is None or freshness.is_stale(age, freshness.SNAPSHOT_LIMIT_S)):
@@ -223,10 +228,24 @@ def standing(user: UserView) -> tuple[tuple[str, Tone], ...]:
     return tuple(chips)
 
 
-def transfer_word(transfer: TransferView) -> str:
-    """The code as words: "print-job" → "Print job"."""
-    text = transfer.code.replace("-", " ").replace("_", " ").strip()
-    return text[:1].upper() + text[1:] if text else transfer.kind.capitalize()
+def transfer_word(transfer: TransferView, settled: bool = False) -> str:
+    """The code as words, and what a transfer that moved nothing was: "print-job", pending → "Print job, reserved"."""
+    text = transfer.code.replace("-", " ").replace("_", " ").strip() or "transfer"
+    text = text[:1].upper() + text[1:]
+    match transfer.kind:
+        case "posted":
+            return text
+        case "pending":
+            return f"{text}, was reserved" if settled else f"{text}, reserved"
+        case "voided":
+            return f"{text}, released"
+        case "expired":
+            return f"{text}, expired"
+
+
+def actor_text(actor: str) -> str:
+    """Who did it: "provider:print-01" → "by print-01"."""
+    return f"by {actor.partition(':')[2] or actor}" if actor else ""
 
 
 def found_text(shown: int, total: int) -> str:
@@ -234,5 +253,6 @@ def found_text(shown: int, total: int) -> str:
     if total == 0:
         return ""
     if shown < total:
-        return f"{shown:,} of {total:,} people — type more to narrow it down"
+        many = f"{total:,} or more" if total >= MANY else f"{total:,}"
+        return f"{shown:,} of {many} people — type more to narrow it down"
     return count_text(total, "person", "people")

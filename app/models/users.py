@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QAbstractListModel, QAbstractTableModel, QDateTime, QLocale, QModelIndex, QObject, Qt
 
-from app.core.viewdata import Tone, money, person_title, standing, transfer_word
+from app.core.viewdata import Tone, actor_text, money, person_title, standing, transfer_word
 from app.models.roles import ID, MUTED, TONE, Index
 from backend.wire.messages import Ledger, TransferView, UserList, UserView
 
@@ -57,6 +57,7 @@ class TransfersModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._transfers: tuple[TransferView, ...] = ()
+        self._settled: set[str] = set()
         self._ledger: Ledger | None = None
 
     def show_transfers(self, transfers: tuple[TransferView, ...], ledger: Ledger | None) -> None:
@@ -64,6 +65,7 @@ class TransfersModel(QAbstractTableModel):
             return
         self.beginResetModel()
         self._transfers, self._ledger = transfers, ledger
+        self._settled = {transfer.job_id for transfer in transfers if transfer.kind != "pending"}
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
@@ -90,14 +92,18 @@ class TransfersModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == TONE:
-            return _KIND_TONES.get(transfer.kind) if column == WHY else None
+            return _KIND_TONES.get(transfer.kind) if column == WHY and not self._over(transfer) else None
         if role == MUTED:
             return column in (WHEN, NOTE) or transfer.kind != "posted"
         if role == ID:
             return str(transfer.sequence)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{transfer.kind} by {transfer.actor}" if transfer.actor else transfer.kind
+            return f"{transfer.kind} {actor_text(transfer.actor)}".strip()
         return None
+
+    def _over(self, transfer: TransferView) -> bool:
+        """A reservation that was settled since: history, nothing that is still held back."""
+        return transfer.kind == "pending" and transfer.job_id in self._settled
 
     def _text(self, transfer: TransferView, column: int) -> str:
         match column:
@@ -105,12 +111,11 @@ class TransfersModel(QAbstractTableModel):
                 moment = QDateTime.fromMSecsSinceEpoch(transfer.at)
                 return QLocale.system().toString(moment, "d MMM, HH:mm:ss")
             case 1:
-                word = transfer_word(transfer)
-                return word if transfer.kind == "posted" else f"{word} ({transfer.kind})"
+                return transfer_word(transfer, self._over(transfer))
             case 2:
                 text = money(transfer.amount, self._ledger)
                 return f"+{text}" if transfer.amount > 0 else text
             case 3:
                 return money(transfer.balance, self._ledger)
             case _:
-                return transfer.comment or (f"by {transfer.actor}" if transfer.actor else "")
+                return transfer.comment or actor_text(transfer.actor)

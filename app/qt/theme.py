@@ -116,6 +116,7 @@ def text_pairs(colors: Colors) -> Iterator[tuple[str, str, str]]:
             yield f"{name} on {ground}", value[name], value[ground]
     yield "text on rail", colors.text, colors.rail
     yield "muted on rail", colors.muted, colors.rail
+    yield "text on line_strong", colors.text, colors.line_strong
     yield "on_badge on badge", colors.on_badge, colors.badge
     yield "on_accent on accent", colors.on_accent, colors.accent
 

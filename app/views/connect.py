@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QW
 
 from app.core.profiles import Profile, ProfileError, clean_token, server_urls
 from app.qt.theme import Theme
-from app.views.parts import Card, Picture, column, field_sheet, label, row
+from app.views.parts import Card, Picture, column, dress, label, row
 
 
 class ConnectPane(QWidget):
@@ -73,7 +73,9 @@ class ConnectPane(QWidget):
         outer.addStretch(2)
         self.setLayout(outer)
         self.problem.hide()
-        theme.on_change(card, lambda: card.setStyleSheet(field_sheet(theme.colors)))
+        # One sheet each: a sheet on the card would take the labels' own colours away.
+        for widget in (self.servers, self.token, self.connect_button, self.back_button):
+            dress(theme, widget)
 
     def start(self, profile: Profile | None, problem: str = "") -> None:
         """Show what is set now; the way back exists only where there is something to go back to."""

@@ -3,13 +3,14 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from app.core.facts import Facts
 from app.core.topology import TIER_TITLES, Node
 from app.qt.theme import Theme
 from app.views.parts import Card, Elided, IconButton, Mark, label, row
 
 
 class NodeDetails(Card):
-    """Hidden until a node is chosen; `refresh` keeps it true while it is shown."""
+    """Hidden until a node is chosen; while it is shown its owner keeps it true."""
 
     WIDTH = 268
 
@@ -41,7 +42,7 @@ class NodeDetails(Card):
         box.addLayout(self._facts)
         box.addStretch(1)
 
-    def show_node(self, node: Node) -> None:
+    def show_node(self, node: Node, facts: Facts) -> None:
         self.node_id = node.id
         self.setAccessibleName(f"Details of {node.name}")
         self._mark.show_tone(node.health, node.word)
@@ -49,23 +50,14 @@ class NodeDetails(Card):
         self._kind.show_text(TIER_TITLES[node.tier])
         self._status.setText(node.status)
         self._theme.tint(self._status, node.health if node.health != "unknown" else "muted")
-        self._show_facts([(name, value) for name, value in node.facts if value])
+        self._show_facts(facts)
         self.show()
-
-    def refresh(self, node: Node | None) -> None:
-        """The node as it is now; None where it is gone."""
-        if not self.node_id:
-            return
-        if node is None:
-            self.dismiss()
-        else:
-            self.show_node(node)
 
     def dismiss(self) -> None:
         self.node_id = ""
         self.hide()
 
-    def _show_facts(self, facts: list[tuple[str, str]]) -> None:
+    def _show_facts(self, facts: Facts) -> None:
         """Labels are kept and filled anew: a refresh each second must not rebuild widgets."""
         for line in range(max(len(facts), self._facts.rowCount())):
             name, value = facts[line] if line < len(facts) else ("", "")

@@ -8,11 +8,12 @@ import time
 from PySide6.QtWidgets import QHeaderView, QLabel, QStackedWidget, QTreeView, QVBoxLayout, QWidget
 
 from app.core import topology as graphs
+from app.core.facts import facts
 from app.core.freshness import ago_text
 from app.core.queries import Read, older_jobs
 from app.core.reducer import Changes
-from app.core.topology import Graph, Node
-from app.core.viewdata import count_text, database_now_ms, snapshot_age_s
+from app.core.topology import Graph
+from app.core.viewdata import count_text, database_now_ms, short_reason, snapshot_age_s
 from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
 from app.models.roles import ID
 from app.models.tree import TreeModel
@@ -23,7 +24,7 @@ from app.views.cells import CellDelegate
 from app.views.details import NodeDetails
 from app.views.parts import Card, StatePane, Table, column, font, item_view_sheet, label, row, splitter
 from app.views.topology import ZOOM_STEP, TopologyScene, TopologyView
-from backend.wire.messages import JobList
+from backend.wire.messages import JobList, Topology
 
 
 class TopologyPanel(QWidget):
@@ -31,7 +32,9 @@ class TopologyPanel(QWidget):
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
-        self._unfolded = Graph()
+        self._topology: Topology | None = None
+        self._age_s = 0.0
+        self._whole = Graph()
         self.scene = TopologyScene(theme, self)
         self.view = TopologyView(self.scene, theme)
         self.tree = _tree(theme)
@@ -63,20 +66,29 @@ class TopologyPanel(QWidget):
         actions["zoom_in"].triggered.connect(lambda: self.view.zoom(ZOOM_STEP))
         actions["zoom_out"].triggered.connect(lambda: self.view.zoom(1 / ZOOM_STEP))
         actions["graph"].setChecked(True)
+        self._zooms = [actions["fit"], actions["zoom_in"], actions["zoom_out"]]
         self.scene.chosen.connect(self._choose)
         self.view.dismissed.connect(self.details.dismiss)
         self.tree.selectionModel().currentChanged.connect(lambda now, _: self._choose(str(now.data(ID))))
 
     def _show_as(self, tree: bool) -> None:
         self._as_tree = tree
+        if tree:
+            self.model.show_graph(self._whole)
+        for action in self._zooms:
+            action.setEnabled(not tree)
         if self._stack.currentWidget() is not self.state_pane:
             self.show_picture()
 
-    def show_graph(self, folded: Graph, whole: Graph) -> None:
-        self._unfolded = whole
-        self.scene.show_graph(folded)
-        self.model.show_graph(whole)
-        self.details.refresh(self._node(self.details.node_id))
+    def show_topology(self, topology: Topology, age_s: float, endpoint: str) -> None:
+        """Draw a picture that was read `age_s` ago from `endpoint`."""
+        self._topology, self._age_s = topology, age_s
+        self._whole = graphs.build(topology, age_s, endpoint)
+        self.scene.show_graph(graphs.fold(self._whole))
+        if self._as_tree:
+            self.model.show_graph(self._whole)
+        if self.details.node_id:
+            self._choose(self.details.node_id)
 
     def show_picture(self) -> None:
         self._stack.setCurrentWidget(self._tree_card if self._as_tree else self.view)
@@ -85,13 +97,13 @@ class TopologyPanel(QWidget):
         self.details.dismiss()
         self._stack.setCurrentWidget(self.state_pane)
 
-    def _node(self, node_id: str) -> Node | None:
-        return self._unfolded.node(node_id) or self.scene.graph.node(node_id)
-
     def _choose(self, node_id: str) -> None:
-        node = self._node(node_id)
-        if node is not None:
-            self.details.show_node(node)
+        """Show what is known of a node; a node that went away takes its details with it."""
+        node = self._whole.node(node_id) or self.scene.graph.node(node_id)
+        if node is not None and self._topology is not None:
+            self.details.show_node(node, facts(self._topology, node_id, self._age_s))
+        elif node_id == self.details.node_id:
+            self.details.dismiss()
 
 
 class JobsPanel(Card):
@@ -202,11 +214,8 @@ class LivePage(QWidget):
         if state.topology is None:
             self._show_nothing()
             return
-        age = snapshot_age_s(state, time.monotonic())
-        endpoint = state.connection.endpoint
-        whole = graphs.build(state.topology, age, endpoint, fold=False)
-        crowded = len(state.topology.queues) > graphs.QUEUES_SHOWN
-        self.topology.show_graph(graphs.build(state.topology, age, endpoint) if crowded else whole, whole)
+        age_s = snapshot_age_s(state, time.monotonic())
+        self.topology.show_topology(state.topology, age_s, state.connection.endpoint)
         self.topology.show_picture()
 
     def _show_nothing(self) -> None:
@@ -217,9 +226,10 @@ class LivePage(QWidget):
             text = "This access token’s role does not allow to see the cluster. An administrator can make another."
             pane.show_state("lock", "Not allowed", text, "Use another token…", ask)
         elif connection.phase == "failed":
-            pane.show_state("lock", "Not signed in", f"{connection.reason}.", "Connection…", ask)
+            text = "The cluster does not accept this access token. It may have been withdrawn, or be another cluster’s."
+            pane.show_state("lock", "Not signed in", text, "Use another token…", ask)
         elif connection.phase == "reconnecting":
-            text = f"{connection.reason}.\nThe console keeps trying by itself."
+            text = f"{short_reason(connection.reason)}.\nThe console keeps trying by itself."
             pane.show_state("unplug", "No server answers", text, "Try now", again)
         elif connection.phase == "idle":
             text = "Name a server and an access token, and the cluster appears here."

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLineEdit,
     QPushButton,
     QSizePolicy,
     QSplitter,
@@ -211,6 +212,11 @@ def tool_button(theme: Theme, action: QAction) -> QToolButton:
     return button
 
 
+def dress(theme: Theme, widget: QLineEdit | QPushButton) -> None:
+    """Give a field or button its look, now and after every change of scheme."""
+    theme.on_change(widget, lambda: widget.setStyleSheet(field_sheet(theme.colors)))
+
+
 def field_sheet(colors: Colors) -> str:
     """Line edits and push buttons; the default button of a form stands out."""
     return f"""
@@ -273,7 +279,7 @@ class StatePane(QWidget):
         self._text.setWordWrap(True)
         self.button = QPushButton()
         self.button.setDefault(True)
-        theme.on_change(self.button, lambda: self.button.setStyleSheet(field_sheet(theme.colors)))
+        dress(theme, self.button)
         self._act: Callable[[], None] = lambda: None
         self.button.clicked.connect(lambda: self._act())
         box = QVBoxLayout(self)
@@ -290,6 +296,7 @@ class StatePane(QWidget):
         """A wrapped text needs a width of its own, or the layout gives it one line."""
         super().resizeEvent(event)
         self._text.setFixedWidth(max(200, min(self.WIDEST, self.width() - 48)))
+        self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
 
     def show_state(
         self, icon_name: str, title: str, text: str, action: str = "", act: Callable[[], None] | None = None
@@ -297,6 +304,7 @@ class StatePane(QWidget):
         self._picture.show_icon(icon_name)
         self._title.setText(title)
         self._text.setText(text)
+        self._text.setFixedHeight(self._text.heightForWidth(self._text.width()))
         self.button.setText(action)
         self.button.setVisible(bool(action))
         self._act = act or (lambda: None)
@@ -307,9 +315,12 @@ class Table(QTableView):
     """A table as all of ours look: whole rows, fixed height, no grid, no wrapping, elided text."""
 
     ROW = 32
+    MOST_SHARE = 1.6
+    LEFT_OVER = 150
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
+        self._widths: dict[int, int] = {}
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -334,12 +345,23 @@ class Table(QTableView):
         theme.on_change(self, lambda: self.setStyleSheet(item_view_sheet(theme.colors)))
 
     def lay_out(self, widths: dict[int, int], stretch: int) -> None:
-        """Fixed widths by column, one column takes what is left."""
+        """Widths by column for a narrow window; wide ones give each more, and one column takes what is left."""
+        self._widths = widths
         header = self.horizontalHeader()
-        for column, width in widths.items():
+        for column in widths:
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(column, width)
         header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+        self._share_out()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._share_out()
+
+    def _share_out(self) -> None:
+        share = max(1.0, min(self.MOST_SHARE, self.width() / (sum(self._widths.values()) + 2 * self.LEFT_OVER)))
+        for column, width in self._widths.items():
+            self.horizontalHeader().resizeSection(column, round(width * share))
 
 
 def item_view_sheet(colors: Colors) -> str:

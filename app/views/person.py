@@ -158,7 +158,7 @@ class PersonPanel(QWidget):
     def _build(self, theme: Theme) -> None:
         self.jobs_table = Table(theme, "Recent jobs")
         self.jobs_table.setModel(self.jobs)
-        self.jobs_table.lay_out({STATE: 116, QUEUE: 96, IMPRESSIONS: 60, COST: 112, REMARK: 186, AGE: 66}, TITLE)
+        self.jobs_table.lay_out({STATE: 116, QUEUE: 96, IMPRESSIONS: 60, COST: 110, REMARK: 172, AGE: 62}, TITLE)
         self.jobs_table.setColumnHidden(USER, True)
         self.transfers_table = Table(theme, "Transfers")
         self.transfers_table.setModel(self.transfers)

@@ -146,7 +146,7 @@ class TopologyScene(QGraphicsScene):
             self._badge = BadgeItem(holder.badges[0], self.theme)
             self.addItem(self._badge)
             animated = False
-        self._badge.show_text(holder.badges[0])
+        self._badge.show_role(holder.badges[0], old=holder.health == "unknown")
         rect = self._layout.cards[holder.id]
         goal = QPointF(rect.x + 14, rect.y - BadgeItem.HEIGHT / 2 - 3)
         if animated and self.badge_on != holder.id:

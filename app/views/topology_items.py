@@ -46,6 +46,15 @@ def _text(painter: QPainter, rect: QRectF, text: str, own: QFont, color: str, fl
     painter.drawText(rect, flags, shown)
 
 
+def fitting(text: str, own: QFont, width: float) -> str:
+    """As many of the parts between middle dots as there is room for, at least the first."""
+    metrics = QFontMetricsF(own)
+    parts = text.split(" · ")
+    while len(parts) > 1 and metrics.horizontalAdvance(" · ".join(parts)) > width:
+        parts.pop()
+    return " · ".join(parts)
+
+
 class CardItem(QGraphicsItem):
     """One node. Its origin is the card's top left corner."""
 
@@ -70,8 +79,7 @@ class CardItem(QGraphicsItem):
             self.update()
 
     def _describe(self) -> None:
-        facts = "\n".join(f"{name}: {value}" for name, value in self.node.facts if value)
-        self.setToolTip(f"{self.node.name} — {self.node.status}\n{facts}".strip())
+        self.setToolTip(f"{self.node.name}\n{self.node.kind}\n{self.node.status}")
 
     def boundingRect(self) -> QRectF:
         return self._size.adjusted(-3, -3, 3, 3)
@@ -145,11 +153,14 @@ class CardItem(QGraphicsItem):
             if node.age not in node.status and node.age != "now"
             else 0
         )
-        _text(painter, QRectF(17, 31, width - 30 - aged, 20), node.kind, small, colors.muted)
+        room = width - 30
+        _text(painter, QRectF(17, 31, room - aged, 20), fitting(node.kind, small, room - aged), small, colors.muted)
         if aged:
             _text(painter, QRectF(width - 13 - aged, 31, aged, 20), node.age, small, colors.muted, Right)
         loud = node.health in ("warning", "error")
-        _text(painter, QRectF(17, 53, width - 30, 20), node.status, font(base, 12, bold=loud), colors.tone(node.health))
+        own = font(base, 12, bold=loud)
+        status = fitting(node.status, own, room) if node.health == "ok" else node.status
+        _text(painter, QRectF(17, 53, room, 20), status, own, colors.tone(node.health))
 
     def _paint_focus(self, painter: QPainter) -> None:
         painter.setPen(QPen(QColor(self._theme.colors.accent), 2))
@@ -297,20 +308,22 @@ class EdgeItem(QGraphicsItem):
 
 
 class BadgeItem(QGraphicsItem):
-    """A pill on a card's upper edge for a role that can move (the leader). It glides when it does."""
+    """A pill on a card's upper edge for a role that can move (the leader). It glides when it does, and is grey while it
+    is only known from before."""
 
     HEIGHT: Final = 21.0
 
     def __init__(self, text: str, theme: Theme) -> None:
         super().__init__()
         self._text = text
+        self._old = False
         self._theme = theme
         self.setZValue(10)
 
-    def show_text(self, text: str) -> None:
-        if text != self._text:
+    def show_role(self, text: str, old: bool) -> None:
+        if (text, old) != (self._text, self._old):
             self.prepareGeometryChange()
-            self._text = text
+            self._text, self._old = text, old
             self.update()
 
     def _font(self) -> QFont:
@@ -325,13 +338,14 @@ class BadgeItem(QGraphicsItem):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             colors, rect = self._theme.colors, self.boundingRect()
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colors.badge))
+            ink = QColor(colors.text if self._old else colors.on_badge)
+            painter.setBrush(QColor(colors.line_strong if self._old else colors.badge))
             painter.drawRoundedRect(rect, self.HEIGHT / 2, self.HEIGHT / 2)
-            painter.setBrush(QColor(colors.on_badge))
+            painter.setBrush(ink)
             middle = QPointF(14, self.HEIGHT / 2)
             painter.drawPolygon([middle + QPointF(*corner) for corner in ((0, -5), (4, 0), (0, 5), (-4, 0))])
             if option.levelOfDetailFromTransform(painter.worldTransform()) >= LOD_BLOCK:
-                painter.setPen(QColor(colors.on_badge))
+                painter.setPen(ink)
                 painter.setFont(self._font())
                 painter.drawText(rect.adjusted(24, 0, 0, 0), Left, self._text)
         finally:

@@ -7,6 +7,7 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QLineEdit,
     QMainWindow,
     QMessageBox,
     QPushButton,
@@ -300,7 +301,7 @@ class MainWindow(QMainWindow):
         """Nothing has the focus at first; else Qt gives it to the first button of the rail."""
         super().showEvent(event)
         body = self.centralWidget()
-        if body is not None and self.focusWidget() is None:
+        if body is not None and not isinstance(self.focusWidget(), QLineEdit):
             body.setFocus()
 
     def closeEvent(self, event: QCloseEvent) -> None:

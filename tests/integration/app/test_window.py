@@ -13,7 +13,7 @@ from app.core.profiles import Profile
 from app.core.topology import build
 from app.qt.actions import MENUS, SPECS
 from app.qt.session import Session
-from app.qt.theme import DARK, LIGHT, Colors
+from app.qt.theme import DARK, LIGHT, Colors, Theme
 from app.views.window import MainWindow
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import TOKEN, Cluster
@@ -156,6 +156,22 @@ def test_light_and_dark_reach_what_is_painted(live: MainWindow, qtbot: QtBot) ->
     qtbot.waitUntil(lambda: painted(LIGHT), timeout=DEADLINE_MS)
     live.actions_["theme_toggle"].trigger()
     qtbot.waitUntil(lambda: painted(DARK), timeout=DEADLINE_MS)
+
+
+def test_every_label_takes_the_new_schemes_colour(live: MainWindow, theme: Theme, qtbot: QtBot) -> None:
+    live.ask_connection()
+    live.live.topology.scene.chosen.emit("server:app-01")
+    for choice in ("theme_light", "theme_dark", "theme_light"):
+        live.actions_["theme_light" if choice == "theme_light" else "theme_dark"].trigger()
+        qtbot.wait(1)
+        labels = [found for found in live.findChildren(QLabel) if found.property("tint")]
+        assert len(labels) > 20
+        wrong = [
+            found.text()
+            for found in labels
+            if found.palette().windowText().color() != QColor(theme.color(str(found.property("tint"))))
+        ]
+        assert wrong == []
 
 
 def test_the_form_refuses_what_cannot_work_and_stores_what_does(

@@ -129,7 +129,7 @@ def test_transfers_show_running_balances(qtbot: QtBot) -> None:
     model = TransfersModel()
     watched(model)
     model.show_transfers(transfers(), LEDGER)
-    assert texts(model, WHY)[0] == "Print job (pending)"
+    assert texts(model, WHY)[0] == "Print job, reserved"
     assert texts(model, AMOUNT)[-1] == "+25.00 EUR"
     assert texts(model, BALANCE)[-1] == "25.00 EUR"
     signals = Signals(model)
@@ -138,7 +138,7 @@ def test_transfers_show_running_balances(qtbot: QtBot) -> None:
 
 
 def test_the_tree_holds_everything_the_graph_shows(qtbot: QtBot) -> None:
-    graph = build(large_topology(), 0.5, fold=False)
+    graph = build(large_topology(), 0.5)
     model = TreeModel()
     watched(model)
     model.show_graph(graph)
@@ -158,18 +158,18 @@ def test_the_tree_holds_everything_the_graph_shows(qtbot: QtBot) -> None:
 def test_a_refresh_of_the_same_nodes_resets_nothing(qtbot: QtBot) -> None:
     model = TreeModel()
     watched(model)
-    model.show_graph(build(large_topology(), 0.5, fold=False))
+    model.show_graph(build(large_topology(), 0.5))
     signals = Signals(model)
-    model.show_graph(build(large_topology(), 0.6, fold=False))
+    model.show_graph(build(large_topology(), 0.6))
     assert signals.said == []
-    model.show_graph(build(large_topology(), 60.0, fold=False))
+    model.show_graph(build(large_topology(), 60.0))
     assert set(signals.said) == {"changed"}
 
 
 def test_queues_of_an_unknown_print_server_are_not_lost(qtbot: QtBot) -> None:
     model = TreeModel()
     watched(model)
-    model.show_graph(build(small_topology(providers=(), queues=(queue(1, "gone", "orphan"),)), 0.1, fold=False))
+    model.show_graph(build(small_topology(providers=(), queues=(queue(1, "gone", "orphan"),)), 0.1))
     last = model.index(model.rowCount() - 1, NAME)
     assert model.index(0, NAME, last).data() == "orphan"
     assert last.siblingAtColumn(DETAIL).data() == "1 of 1 tracked"

@@ -120,7 +120,11 @@ def test_small_texts() -> None:
     mira = people()[0]
     assert viewdata.person_subtitle(mira) == "mira  ·  Physics  ·  mira@example.org  ·  card 0471 2290"
     assert viewdata.transfer_word(transfers()[1]) == "Print job"
-    assert viewdata.found_text(50, 1204) == "50 of 1,204 people — type more to narrow it down"
+    assert viewdata.transfer_word(transfers()[0]) == "Print job, reserved"
+    assert viewdata.transfer_word(transfers()[0], settled=True) == "Print job, was reserved"
+    assert viewdata.actor_text("provider:print-01") == "by print-01"
+    assert viewdata.found_text(50, 204) == "50 of 204 people — type more to narrow it down"
+    assert viewdata.found_text(50, 1000).startswith("50 of 1,000 or more people")
     assert viewdata.found_text(1, 1) == "1 person"
     assert viewdata.host_text("https://a.example:9192/") == "a.example:9192"
     assert viewdata.cluster_text("01890000-0000-7000-8000-000000000001") == "cluster 01890000"

@@ -1,0 +1,67 @@
+"""All that is known of one node, each fact with its name: for the panel beside the picture. Pure.
+
+Made only for the node somebody looks at; a cluster may have thousands.
+"""
+
+from app.core import freshness
+from app.core.topology import printer_address
+from app.core.viewdata import money
+from backend.wire.messages import DatabaseView, ProviderView, QueueView, ServerView, Topology
+
+Facts = tuple[tuple[str, str], ...]
+
+
+def facts(topology: Topology, node_id: str, age_s: float) -> Facts:
+    """The facts of a node by its id, those without a value left out; none for a node that is not in the picture."""
+    tier, _, name = node_id.partition(":")
+    found: Facts = ()
+    match tier:
+        case "server":
+            found = next((_server(view, age_s) for view in topology.servers if view.name == name), ())
+        case "database":
+            found = next((_database(view, age_s) for view in topology.databases if view.name == name), ())
+        case "provider":
+            found = next((_provider(view, age_s) for view in topology.providers if str(view.provider_id) == name), ())
+        case "queue":
+            found = next((_queue(view, topology, age_s) for view in topology.queues if str(view.queue_id) == name), ())
+    return tuple((title, text) for title, text in found if text)
+
+
+def _server(view: ServerView, age_s: float) -> Facts:
+    return (
+        ("Address", view.url),
+        ("State", view.state),
+        ("Version", view.program_version),
+        ("Last heartbeat", freshness.ago_text(view.age_s + age_s)),
+    )
+
+
+def _database(view: DatabaseView, age_s: float) -> Facts:
+    return (("Engine", view.engine), ("Role", view.role), ("Read", freshness.ago_text(age_s)))
+
+
+def _provider(view: ProviderView, age_s: float) -> Facts:
+    seen = view.age_s + age_s if view.age_s >= 0 else -1.0
+    return (
+        ("Host", view.host),
+        ("Version", view.program_version),
+        ("Talks to", view.server),
+        ("Reports not sent yet", f"{view.backlog:,}"),
+        ("Oldest of them", freshness.age_text(view.oldest_unsent_s) if view.backlog else ""),
+        ("Last heartbeat", freshness.ago_text(seen)),
+    )
+
+
+def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
+    seen = max(0.0, (topology.as_of - view.seen_at) / 1000) + age_s if view.seen_at else -1.0
+    return (
+        ("Print server", view.provider),
+        ("Printer", printer_address(view.device_uri)),
+        ("Where", view.location),
+        ("About", view.info),
+        ("Price", f"{money(view.cost.per_impression, topology.ledger)} a page" if view.tracked else ""),
+        ("While no server answers", view.offline_policy if view.tracked else ""),
+        ("Jobs so far", f"{view.jobs:,}"),
+        ("Pages so far", f"{view.impressions:,}"),
+        ("Seen", freshness.ago_text(seen)),
+    )

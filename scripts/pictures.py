@@ -1,0 +1,224 @@
+"""Pictures of the console, drawn without a screen from a real server with a few people, print servers and jobs.
+
+`python -m scripts.pictures` writes every view in both schemes and two sizes to build/pictures and the one for the
+README to docs/images/console.png. With `--server URL --token-file FILE` the pictures are of a system that already runs.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtWidgets import QApplication
+
+from app.core.profiles import ConsoleSection, Profile, read_token, server_urls
+from app.qt.bridge import AsyncBridge
+from app.qt.session import Session
+from app.qt.store import Store
+from app.qt.theme import Theme
+from app.views.window import MainWindow
+from backend.wire.messages import PrinterState, QueueReport
+from tests.support.console_system import System
+from tests.support.folders import scratch_folder
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SIZES: Final = ((1280, 800), (2560, 1440))
+DEADLINE_S: Final = 20.0
+
+
+class Photographer:
+    """The console's window and what it takes to bring it into each state."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._app = QApplication([])
+        self.theme = Theme(self._app, "dark")
+        self.session = Session(Store(), AsyncBridge())
+        self.window = MainWindow(self.theme, self.session, ConsoleSection(), folder / "console.toml")
+        self.window.show()
+
+    def wait(self, what: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not ready():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"pictures: waited {DEADLINE_S:g} s in vain for {what}")
+            self._app.processEvents()
+            time.sleep(0.01)
+
+    def settle(self) -> None:
+        """Let animations and layouts end."""
+        end = time.monotonic() + 0.6
+        self.wait("everything to stand still", lambda: time.monotonic() > end)
+
+    def take(self, name: str) -> None:
+        for width, height in SIZES:
+            self.window.resize(width, height)
+            for scheme in ("light", "dark"):
+                self.theme.choose("light" if scheme == "light" else "dark")
+                self.settle()
+                path = self._folder / f"{name}-{scheme}-{width}x{height}.png"
+                if not self.window.grab().save(str(path)):
+                    raise SystemExit(f"pictures: {path} cannot be written")
+                print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+    def connect(self, profile: Profile) -> None:
+        self.session.open(profile)
+        self.wait("a live connection", lambda: self.session.store.state.connection.phase == "live")
+        self.wait("the first picture", lambda: bool(self.window.live.topology.scene.cards))
+
+    def close(self) -> None:
+        self.session.close()
+        self.window.hide()
+
+
+def photograph(camera: Photographer, profile: Profile, person: str) -> None:
+    """Every view of a running system."""
+    window = camera.window
+    camera.take("no-cluster")
+    window.ask_connection()
+    camera.take("connect")
+    window.show_page(window.live)
+    camera.connect(profile)
+    camera.take("live")
+    window.actions_["tree"].trigger()
+    camera.take("table")
+    window.actions_["graph"].trigger()
+    first = next(iter(window.live.topology.scene.cards.values()))
+    window.live.topology.scene.chosen.emit(first.node.id)
+    first.setSelected(True)
+    camera.take("details")
+    window.live.topology.details.dismiss()
+    window.live.topology.scene.clearSelection()
+    window.actions_["find"].trigger()
+    camera.take("look-up-empty")
+    window.people.search.field.setText(person[:3])
+    camera.wait("people to be found", lambda: window.people.search.model.rowCount() > 0)
+    window.people.person.open_person(person)
+    camera.wait("the person", lambda: window.people.person.jobs.rowCount() > 0)
+    camera.take("look-up")
+    window.people.search.field.setText("zzzz")
+    camera.wait("nobody to be found", lambda: window.people.search.model.rowCount() == 0)
+    camera.take("look-up-nobody")
+    window.show_page(window.live)
+
+
+def photograph_trouble(camera: Photographer, system: System) -> None:
+    """What a role without rights sees, a refused token, and a server that died."""
+    window, store = camera.window, camera.session.store
+    camera.session.open(Profile((system.url,), "ik_not-a-token"))
+    camera.wait("the refusal", lambda: store.state.connection.phase == "failed")
+    camera.take("not-signed-in")
+    camera.connect(Profile((system.url,), system.admin))
+    system.server.kill9()
+    camera.wait("the loss to be seen", lambda: window.live.topology.scene.graph.nodes[0].health == "unknown")
+    camera.wait("the next try to be announced", lambda: store.state.connection.retry_at is not None)
+    camera.take("server-died")
+    camera.session.open(Profile((system.url,), system.admin))
+    camera.wait("the refusal", lambda: store.state.connection.retry_at is not None)
+    camera.take("no-server")
+
+
+# ---------------------------------------------------------------- a system to look at
+
+PEOPLE: Final = (
+    ("mira", "Mira Novak", 18.45, "Physics"),
+    ("miriam", "Miriam Okafor", 0.35, "Law"),
+    ("mirko", "Mirko Sanders", 52.0, "Computing"),
+    ("wei", "Wei Zhang", 2.1, "Design"),
+    ("anna", "Anna Kowalska", 9.6, "History"),
+    ("tomas", "Tomás Herrera", 31.2, "Library"),
+)
+
+JOBS: Final = (
+    ("library-a4", "anna", "Seminar notes, week 3", 14),
+    ("library-color", "tomas", "New arrivals poster", 6),
+    ("physics-a4", "mira", "Problem sheet 7", 4),
+    ("physics-a4", "mirko", "Lab report, optics", 22),
+    ("library-a4", "wei", "Portfolio, second draft", 96),
+    ("library-a4", "mira", "Thesis, chapters 1 to 4", 88),
+    ("library-color", "miriam", "Moot court bundle", 64),
+    ("physics-a4", "anna", "Sources, 1848", 31),
+    ("library-a4", "tomas", "Opening hours", 2),
+    ("library-a4", "mira", "Thesis, chapter 5", 26),
+)
+
+
+def queue(name: str, location: str, address: str, state: PrinterState = "idle", tracked: bool = True) -> QueueReport:
+    return QueueReport(
+        name=name,
+        tracked=tracked,
+        device_uri=f"inkeeper:/ipp://{address}/ipp/print",
+        location=location,
+        printer_state=state,
+        printer_state_reasons=("media-jam",) if state == "stopped" else (),
+    )
+
+
+def furnish(system: System) -> None:
+    """People, two print servers, and a morning's jobs."""
+    for name, full_name, balance, department in PEOPLE:
+        system.add_person(name, full_name, balance, department, restricted=name != "tomas")
+    library = system.add_provider(
+        "print-library",
+        [
+            queue("library-a4", "Library, ground floor", "10.20.4.11", "processing"),
+            queue("library-color", "Library, ground floor", "10.20.4.12"),
+            queue("library-plotter", "Library, map room", "10.20.4.19", "stopped"),
+        ],
+    )
+    physics = system.add_provider(
+        "print-physics",
+        [
+            queue("physics-a4", "Physics, room 2.14", "10.20.7.11"),
+            queue("physics-office", "Physics, office", "10.20.7.30", tracked=False),
+        ],
+    )
+    for name, user, title, impressions in JOBS:
+        provider = library if name.startswith("library") else physics
+        job = system.authorise(provider, name, user, title, impressions)
+        if title == "Thesis, chapter 5":
+            provider.open_jobs.append(job.job_id)
+        elif impressions * 500 <= 10_000 * next(balance for login, _, balance, _ in PEOPLE if login == user):
+            system.report(
+                provider, job, impressions, estimated=title.startswith("Lab"), offline=title.startswith("Opening")
+            )
+
+
+@contextmanager
+def own_system() -> Iterator[System]:
+    with scratch_folder("ik-pictures-") as folder, System(folder) as system:
+        furnish(system)
+        yield system
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="pictures", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "pictures", help="folder for the pictures")
+    parser.add_argument("--server", metavar="URL[,URL…]", help="take them from a system that runs")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a token for that system")
+    parser.add_argument("--person", default="mira", help="whose balance to show")
+    options = parser.parse_args(arguments)
+    camera = Photographer(options.out)
+    try:
+        if options.server:
+            photograph(camera, Profile(server_urls(options.server), read_token(options.token_file)), options.person)
+            return 0
+        with own_system() as system:
+            photograph(camera, Profile((system.url,), system.helpdesk), options.person)
+            photograph_trouble(camera, system)
+    finally:
+        camera.close()
+    shutil.copy(options.out / "live-dark-1280x800.png", ROOT / "docs" / "images" / "console.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
