@@ -35,13 +35,15 @@ def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tupl
     """Users sorted by name whose words begin with all the typed words, how many there are (at most MATCHES), and when
     that was (the database's clock)."""
     words = typed(query)
-    statement = sa.select(*_COLUMNS).select_from(_WHO).order_by(user.c.name)
+    # Names first, the rest of the row for those of the page only: a far page then walks one index.
+    page = sa.select(user.c.user_id).order_by(user.c.name).limit(min(limit, MAX_LIMIT)).offset(offset)
     if words:
         ids = _matching(conn, words)
-        statement, total = statement.where(user.c.user_id.in_(ids)), len(ids)
+        page, total = page.where(user.c.user_id.in_(ids)), len(ids)
     else:
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
-    rows = conn.execute(statement.limit(min(limit, MAX_LIMIT)).offset(offset)).all()
+    statement = sa.select(*_COLUMNS).select_from(_WHO).where(user.c.user_id.in_(page.scalar_subquery()))
+    rows = conn.execute(statement.order_by(user.c.name)).all()
     now = now_ms(conn)
     return tuple(_view(row, now) for row in rows), total, now
 
