@@ -164,11 +164,8 @@ class _Batch:
         amount = body.amount if isinstance(body, Adjust) else body.balance - account.balance
         if abs(account.balance + amount) > MAX_AMOUNT:
             return _refused("amount-invalid", account)
-        if (
-            isinstance(body, Adjust)
-            and body.only_if_available
-            and account.available + amount < body.leave - account.overdraft
-        ):
+        careful = isinstance(body, Adjust) and body.only_if_available and amount < 0
+        if careful and account.available + amount < _leave(body) - account.overdraft:
             return _refused("account-limit-reached", account, self._limit_message(account))
         if amount:
             code = "adjustment" if isinstance(body, Adjust) else "set-balance"
@@ -186,6 +183,10 @@ class _Batch:
     def _limit_message(self, account: Account) -> str:
         ledger = self._policy.ledger
         return f"Only {money_text(account.available, ledger.decimals, ledger.currency)} is available."
+
+
+def _leave(body: Adjust | SetBalance) -> int:
+    return body.leave if isinstance(body, Adjust) else 0
 
 
 def _done(account: Account, amount: int) -> MoneyAnswer:

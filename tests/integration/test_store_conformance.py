@@ -302,6 +302,14 @@ def test_money_moved_by_people(harness: Harness) -> None:
     assert_sound(contents)
 
 
+def test_giving_money_is_never_refused(harness: Harness) -> None:
+    harness.add_user("ada", restricted=True)
+    debt = Adjust(command_id=new_id(), user_name="ada", amount=-50)
+    gift = Adjust(command_id=new_id(), user_name="ada", amount=10, only_if_available=True)
+    (outcomes,) = batches(harness, (debt, gift))
+    assert answer(outcomes[1], MoneyAnswer).balance == -40
+
+
 def test_text_that_people_write_survives(harness: Harness) -> None:
     harness.add_user("ada")
     wicked = 'Ćwiczenie "7" \\ {a,b} NULL; €5 \U0001f4c4\ttab'

@@ -113,7 +113,7 @@ class Model:
 
     def _adjust(self, body: Adjust) -> bool:
         user = body.user_name
-        if body.only_if_available and self.balance[user] - self.reserved(user) + body.amount < 0:
+        if body.only_if_available and body.amount < 0 and self.balance[user] - self.reserved(user) + body.amount < 0:
             return False
         self.balance[user] += body.amount
         return True
