@@ -15,6 +15,7 @@ from backend.api.stream import EventStream
 from backend.jobs.queries import get_job, newest_jobs
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
 from backend.wire.messages import (
+    UUID_PATTERN,
     JobList,
     MemberList,
     Name,
@@ -53,7 +54,7 @@ class JobQuery(msgspec.Struct, frozen=True):
     """`before`: only jobs older than this one; "" from the newest."""
 
     limit: Limit = 50
-    before: Uuid | Annotated[str, Meta(max_length=0)] = ""
+    before: Annotated[str, Meta(pattern=f"^$|{UUID_PATTERN}")] = ""
 
 
 @operation("GET", "/api/v1/members", roles=ANYBODY)

@@ -17,6 +17,8 @@ import logging
 import os
 import socket
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -49,6 +51,7 @@ _SQLITE_AWAY = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
+_LOST_STATES = ("08", "25006", "57P0", "25P03")
 _AWAY_STATES = ("08", "25006", "57P0", "57014", "53", "55P03", "25P03", "58", "40001", "40P01")
 
 
@@ -68,6 +71,7 @@ class Database:
         self._engine = self._sqlite() if self.url.engine == "sqlite" else self._postgresql()
         self._threads = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
         self._calls: set[concurrent.futures.Future[Any]] = set()
+        self._breaker = Breaker()
 
     @property
     def is_sqlite(self) -> bool:
@@ -102,11 +106,15 @@ class Database:
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[sa.Connection]:
         """One transaction in the calling thread; commits at the end of the block."""
-        with translated(), self._engine.connect() as connection:
-            if writing:
-                connection = connection.execution_options(**{_IMMEDIATE: True})
-            with connection.begin():
-                yield connection
+        with translated(), self._engine.connect() as connection, self._begun(connection, writing) as begun:
+            yield begun
+
+    @contextmanager
+    def _begun(self, connection: sa.Connection, writing: bool) -> Iterator[sa.Connection]:
+        if writing:
+            connection = connection.execution_options(**{_IMMEDIATE: True})
+        with connection.begin():
+            yield connection
 
     @property
     def busy(self) -> bool:
@@ -122,31 +130,55 @@ class Database:
     async def _in_thread(self, work: Callable[["_Call"], R], deadline_s: float) -> R:
         if len(self._calls) >= MAX_WAITING:
             raise DatabaseAway(f"{MAX_WAITING} requests are waiting for the database")
+        trial = self._breaker.enter(time.monotonic())
         call = _Call()
         future = self._threads.submit(work, call)
         self._calls.add(future)
         future.add_done_callback(self._calls.discard)
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
+            answer = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
         except TimeoutError as error:
             call.abort()
-            raise DatabaseAway(f"the database did not answer within {deadline_s:g} s") from error
+            away = DatabaseAway(f"the database did not answer within {deadline_s:g} s", lost=call.started)
+            self._note(away, trial)
+            raise away from error
+        except asyncio.CancelledError:
+            self._breaker.left(trial)
+            raise
+        except Exception as error:
+            self._note(error, trial)
+            raise
+        self._breaker.answered()
+        return answer
+
+    def _note(self, error: Exception, trial: bool) -> None:
+        """What an error tells of the database: that it is away, or that it answers."""
+        if isinstance(error, DatabaseAway) and error.lost:
+            self._breaker.failed(str(error), time.monotonic(), trial)
+        elif isinstance(error, DatabaseAway):
+            self._breaker.left(trial)  # too busy, too slow: nothing is told
+        else:
+            self._breaker.answered()
 
     def _transaction(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
         """A kept connection may be dead without our knowing: what broke before COMMIT was sent is done once more."""
         try:
             return self._attempt(writing, work, call)
         except DatabaseAway as error:
-            self._engine.dispose()  # the other connections of the pool go to the same dead end
-            if not error.lost or call.committing or call.aborted:
+            if not error.lost or not call.begun or call.committing or call.aborted:
                 raise
         return self._attempt(writing, work, call)
 
     def _attempt(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
-        with self.connect(writing=writing) as connection:
+        call.started = True
+        with translated(), self._engine.connect() as connection:
             call.begin(connection)
-            result = work(connection)
-            call.committing = True
+            try:
+                with self._begun(connection, writing) as begun:
+                    result = work(begun)
+                    call.committing = True
+            finally:
+                call.end()
         return result
 
     def _sqlite(self) -> sa.Engine:
@@ -164,6 +196,7 @@ class Database:
         )
         sa.event.listen(engine, "do_connect", self._dial)
         sa.event.listen(engine, "connect", self._remember)
+        sa.event.listen(engine, "handle_error", _empty_pool_when_lost)
         return engine
 
     def _dial(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
@@ -174,6 +207,40 @@ class Database:
         self._primary = (connection.info.host, str(connection.info.port))
 
 
+class Breaker:
+    """While the database is known to be away, calls fail at once instead of waiting each for itself; one at a time is
+    let through to find out whether it is back. Decisions only; the time is given."""
+
+    PAUSE_S = 0.25
+
+    def __init__(self) -> None:
+        self._reason = ""
+        self._until_s = 0.0
+        self._trying = False
+
+    def enter(self, now_s: float) -> bool:
+        """Whether this call is the one that finds out. Raises DatabaseAway where it is not let through."""
+        if not self._reason:
+            return False
+        if self._trying or now_s < self._until_s:
+            raise DatabaseAway(self._reason)
+        self._trying = True
+        return True
+
+    def failed(self, reason: str, now_s: float, trial: bool) -> None:
+        """The database did not answer."""
+        self._reason, self._until_s = reason, now_s + self.PAUSE_S
+        self.left(trial)
+
+    def answered(self) -> None:
+        """The database answered, whatever it said."""
+        self._reason, self._trying = "", False
+
+    def left(self, trial: bool) -> None:
+        """A call ended without telling anything."""
+        self._trying = self._trying and not trial
+
+
 class _Call:
     """What the waiting side may do to a call in a worker thread: cut its connection, so that the thread comes free.
 
@@ -181,20 +248,29 @@ class _Call:
     """
 
     def __init__(self) -> None:
+        self.started = False  # a thread has taken it up
+        self.begun = False  # a connection was had
         self.committing = False
         self.aborted = False
         self._driver: object = None
+        self._lock = threading.Lock()  # a connection that went back to the pool is another call's, and must not be cut
 
     def begin(self, connection: sa.Connection) -> None:
-        self._driver = connection.connection.driver_connection
-        if self.aborted:
-            raise DatabaseAway("the deadline had passed before the work began")
+        with self._lock:
+            if self.aborted:
+                raise DatabaseAway("the deadline had passed before the work began")
+            self._driver, self.begun = connection.connection.driver_connection, True
+
+    def end(self) -> None:
+        with self._lock:
+            self._driver = None
 
     def abort(self) -> None:
-        self.aborted = True
-        if isinstance(self._driver, psycopg.Connection) and not self._driver.closed:
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._driver.fileno())) as twin:
-                twin.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self.aborted = True
+            if isinstance(self._driver, psycopg.Connection) and not self._driver.closed:
+                with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._driver.fileno())) as twin:
+                    twin.shutdown(socket.SHUT_RDWR)
 
 
 POSTGRESQL_OPTIONS = (
@@ -237,9 +313,16 @@ def _says_away(original: BaseException | None) -> bool:
 
 
 def _is_lost(error: sa.exc.DBAPIError) -> bool:
-    """Did the connection break, or was it to a server that is no primary any more?"""
-    state = error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
-    return error.connection_invalidated or (state is not None and state.startswith(("08", "25006", "57P0", "25P03")))
+    """Did the connection break, or could none be had? Not: a lock or a statement that took too long."""
+    original = error.orig
+    return error.connection_invalidated or (isinstance(original, psycopg.Error) and original.sqlstate is None)
+
+
+def _empty_pool_when_lost(context: sa.engine.ExceptionContext) -> None:
+    """A server that is no primary any more, or is going down, is as gone as one that closed the connection."""
+    original = context.original_exception
+    if isinstance(original, psycopg.Error) and (original.sqlstate or "").startswith(_LOST_STATES):
+        context.is_disconnect = True
 
 
 def _says_no_table(original: BaseException | None) -> bool:

@@ -12,7 +12,8 @@ class DatabaseError(Exception):
 
 
 class DatabaseAway(DatabaseError):
-    """Down, unreachable, read-only, too slow or too busy. `lost` says that the connection broke under the call."""
+    """Down, unreachable, read-only, too slow or too busy. `lost` says that the connection broke or none could be
+    had."""
 
     def __init__(self, reason: str, *, lost: bool = False) -> None:
         super().__init__(reason)

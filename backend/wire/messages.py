@@ -18,7 +18,8 @@ GENERATION_HEADER: Final = "Inkeeper-Generation"  # of every answer: rises with 
 CommandId = NewType("CommandId", str)
 JobId = NewType("JobId", str)
 
-Uuid = Annotated[str, Meta(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+Uuid = Annotated[str, Meta(pattern=UUID_PATTERN)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=1024)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]

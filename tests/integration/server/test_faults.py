@@ -1,0 +1,81 @@
+"""What goes wrong inside is one opaque problem and a log entry; a database that is away is said at once."""
+
+import asyncio
+import logging
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from backend.wire.messages import AuthoriseAnswer
+from tests.support.api import Api, api, authorise, eventually, scene
+from tests.support.postgresql import Postgres
+
+
+@pytest.mark.parametrize("path", ["/api/v1/topology", "/api/v1/jobs/authorise"])
+def test_an_unexpected_error_is_one_opaque_problem(url: str, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(server: Api) -> None:
+        async def broken(*args: object, **kwargs: object) -> bytes:
+            raise ZeroDivisionError("the secret of this server")
+
+        hot = path.endswith("authorise")
+        server.services.picture.topology = broken  # type: ignore[method-assign, assignment]
+        server.services.intake.submit = broken  # type: ignore[method-assign]
+        body = authorise() if hot else None
+        with caplog.at_level(logging.ERROR):
+            found = await server.refused("POST" if hot else "GET", path, body, role="provider" if hot else "admin")
+        assert (found.code, found.detail) == ("internal", "")
+        assert "the secret of this server" in caplog.text  # in the log, where it belongs
+
+    scene(url, play)
+
+
+def test_a_draining_server_sends_everybody_to_another_one(url: str) -> None:
+    async def play(server: Api) -> None:
+        server.services.draining = True
+        assert (await server.refused("GET", "/health/ready", role=None)).code == "draining"
+        assert (await server.refused("GET", "/api/v1/users")).code == "draining"
+        found = await server.refused("POST", "/api/v1/jobs/authorise", authorise(), role="provider")
+        assert found.code == "draining"
+        assert (await server.send("GET", "/health/live", role=None)).status_code == 200
+        server.services.draining = False
+        assert (await server.send("GET", "/health/ready", role=None)).status_code == 200
+
+    scene(url, play)
+
+
+def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Path, postgres_template: Path) -> None:
+    """Nobody listens for the freezing itself: the first to ask waits for a deadline, all others are sent on at once."""
+    database = Postgres(scratch / "pg", template=postgres_template)
+
+    async def play() -> None:
+        async with api(database.url()) as server:
+            await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, authorise(), role="provider")
+            database.process.signal(signal.SIGSTOP)
+
+            async def refused() -> bool:
+                return (await server.send("GET", "/api/v1/users", role="admin")).status_code == 503
+
+            await eventually(refused, 20)
+
+            async def refused_quickly() -> bool:
+                begun_s = time.monotonic()
+                answers = await asyncio.gather(*(server.send("GET", "/api/v1/users") for _ in range(20)))
+                quick = time.monotonic() - begun_s < 1.0
+                return quick and all(answer.status_code == 503 for answer in answers)
+
+            await eventually(refused_quickly, 20)
+            database.process.signal(signal.SIGCONT)
+
+            async def back() -> bool:
+                answer = await server.send("POST", "/api/v1/jobs/authorise", authorise(), role="provider")
+                return answer.status_code == 200 and (await server.send("GET", "/health/ready")).status_code == 200
+
+            await eventually(back, 30)
+
+    with database:
+        try:
+            asyncio.run(play())
+        finally:
+            database.process.signal(signal.SIGCONT)
