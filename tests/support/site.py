@@ -132,9 +132,13 @@ class Site:
         wait_until(quiet, timeout_s, "the site to be quiet", 0.5)
 
     def is_printed(self) -> bool:
-        """Whether cupsd says that no job waits or prints; False while it does not answer."""
+        """Whether cupsd says that no document waits or prints; False while it does not answer.
+
+        A job of size 0 never got its document: its `lp` was cut off when cupsd was killed, and cupsd waits in vain.
+        """
         told = run(["lpstat", "-o"], env=self.cupsd.env, check=False)
-        return told.returncode == 0 and not told.stdout.strip()
+        sizes = [line.split()[2] for line in told.stdout.splitlines() if len(line.split()) > 2]
+        return told.returncode == 0 and not any(size != "0" for size in sizes)
 
     # ---------------------------------------------------------------- what came of it
 
