@@ -139,7 +139,6 @@ async def _build(settings: ProviderSettings, secret: str, stack: contextlib.Asyn
     client.generation = cluster.generation
     stack.push_async_callback(client.aclose)
     cupsd = Cupsd(settings.cups.server)
-    stack.push_async_callback(cupsd.aclose)
     analyser = Analyser(workers=settings.analysis.workers)
     try:
         await analyser.start()

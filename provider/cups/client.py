@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from backend.wire.messages import PrinterState, QueueReport
 from provider.cups import ipp
+from provider.cups.http import Place, post
 from provider.cups.ipp import Group, Message, Tagged
 from provider.errors import CupsError, IppRefusal
+from provider.jobs.rules import IPP_SCHEMES
 
 TIMEOUT_S: Final = 2.0
 IPP_PORT: Final = 631
 SCHEME: Final = "inkeeper:/"
-MAX_ANSWER_BYTES: Final = 8 << 20
-_HTTP_SCHEMES: Final = {"ipp": "http", "http": "http", "ipps": "https", "https": "https"}
 _PRINTER_STATES: Final[dict[int, PrinterState]] = {3: "idle", 4: "processing", 5: "stopped"}
 _QUEUE_ATTRIBUTES: Final = (
     "printer-name",
@@ -78,78 +76,64 @@ class Queue:
 
 
 class IppClient:
-    """IPP over HTTP to one place. Safe for many requests at once in one event loop."""
+    """IPP to one printer or server. Safe for many requests at once in one event loop."""
 
-    def __init__(self, url: str, uri: str, *, uds: str = "", verify: bool = True, user: str = "") -> None:
-        """`url` is where requests are posted, `uri` the printer or server they are about, `uds` a unix socket to go
-        by.
+    def __init__(self, place: Place, uri: str, user: str = "") -> None:
+        """`uri` is what the requests are about; `user` is whom the socket's other end will see, where it asks for
+        that.
         """
-        self.url = url
         self.uri = uri
-        headers = {"Content-Type": "application/ipp", "User-Agent": "inkeeper"}
-        if user:
-            headers["Authorization"] = f"PeerCred {user}"
-        transport = httpx.AsyncHTTPTransport(uds=uds or None, verify=verify, retries=1, trust_env=False)
-        self._http = httpx.AsyncClient(transport=transport, headers=headers, trust_env=False)
+        self._place = place
+        self._user = user
         self._ids = itertools.count(1)
 
-    async def ask(
-        self, operation: int, attributes: Mapping[str, Tagged], timeout_s: float = TIMEOUT_S, path: str = ""
-    ) -> Message:
+    async def ask(self, operation: int, attributes: Mapping[str, Tagged], timeout_s: float = TIMEOUT_S) -> Message:
         """The answer. Raises IppRefusal for an IPP error status, CupsError for everything else that goes wrong."""
         name = ipp.OPERATION_NAMES.get(operation, hex(operation))
         request = ipp.encode_request(operation, next(self._ids) & 0x7FFFFFFF, attributes)
+        headers = {"Content-Type": "application/ipp", "User-Agent": "inkeeper"}
         try:
-            async with self._http.stream("POST", self.url + path, content=request, timeout=timeout_s) as response:
-                body = await _read(response, name)
-        except httpx.HTTPError as error:
-            raise CupsError(f"{name}: {self.uri} cannot be asked: {error or type(error).__name__}") from error
-        if response.status_code != 200:
-            raise CupsError(f"{name}: {self.uri} answered with HTTP status {response.status_code}")
+            status, body = await post(self._place, request, headers, timeout_s)
+            if status == 401 and self._user:
+                # cupsd logs an error for credentials where it wants none, so they are shown only when asked for.
+                headers["Authorization"] = f"PeerCred {self._user}"
+                status, body = await post(self._place, request, headers, timeout_s)
+        except TimeoutError as error:
+            raise CupsError(f"{name}: {self.uri} did not answer within {timeout_s:g} s") from error
+        except OSError as error:
+            raise CupsError(f"{name}: {self.uri} cannot be asked: {error.strerror or error}") from error
+        if status != 200:
+            raise CupsError(f"{name}: {self.uri} answered with HTTP status {status}")
         message = ipp.decode(body)
         if message.code > ipp.LAST_SUCCESS:
             detail = next((group.text("status-message") for group in message.of(ipp.OPERATION_GROUP)), "")
             raise IppRefusal(name, message.code, detail)
         return message
 
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-
-async def _read(response: httpx.Response, name: str) -> bytes:
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise CupsError(f"{name}: the answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return b"".join(parts)
-
 
 def cupsd_client(server: str) -> IppClient:
     """`server` is `host:port` or the path of cupsd's socket, as in the setting [cups] server."""
     if server.startswith("/"):
-        return IppClient("http://localhost/", "ipp://localhost/", uds=server, user=pwd.getpwuid(os.geteuid()).pw_name)
+        return IppClient(Place(uds=server), "ipp://localhost/", pwd.getpwuid(os.geteuid()).pw_name)
     host, separator, port = server.rpartition(":")
     if not separator or not port.isdigit():
         host, port = server, str(IPP_PORT)
-    return IppClient(f"http://{host}:{port}/", f"ipp://{host}:{port}/")
+    return IppClient(Place(host=host.strip("[]"), port=int(port)), f"ipp://{host}:{port}/")
 
 
 def printer_client(device_uri: str) -> IppClient:
-    """A client of the printer behind an IPP device URI. Raises CupsError for another one.
-
-    A printer's certificate is not checked: nearly all are self-signed, and CUPS's own backend trusts them at first
-    sight.
-    """
-    parts = urlsplit(device_uri)
-    if parts.scheme not in _HTTP_SCHEMES or not parts.hostname:
-        raise CupsError(f"{parts.scheme or 'this'} is no IPP printer's URI")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = parts.port or IPP_PORT
+    """A client of the printer behind an IPP device URI. Raises CupsError for another one."""
+    try:
+        parts = urlsplit(device_uri)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port or IPP_PORT
+    except ValueError as error:
+        raise CupsError("this is no URI") from error
+    if scheme not in IPP_SCHEMES or not host:
+        raise CupsError(f"{scheme or 'this'} is no IPP printer's URI")
     path = parts.path or "/"
-    url = f"{_HTTP_SCHEMES[parts.scheme]}://{host}:{port}{path}"
-    return IppClient(url, f"{parts.scheme}://{host}:{port}{path}", verify=False)
+    shown = f"[{host}]" if ":" in host else host
+    place = Place(host=host, port=port, path=path, tls=scheme in ("ipps", "https"))
+    return IppClient(place, f"{scheme}://{shown}:{port}{path}")
 
 
 class Cupsd:
@@ -194,9 +178,6 @@ class Cupsd:
     async def cancel(self, job_id: int) -> None:
         attributes = {"job-uri": ipp.uri(f"ipp://localhost/jobs/{job_id}"), "requesting-user-name": ipp.name("root")}
         await self._client.ask(ipp.CANCEL_JOB, attributes)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
 
 def _job(group: Group) -> CupsJob | None:

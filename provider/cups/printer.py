@@ -61,15 +61,9 @@ async def ask_about(
     age_s = max(0.0, time.time() - run.started_at / 1000)
     wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_s, others)
     try:
-        client = printer_client(device_uri)
+        return await _ask(printer_client(device_uri), wanted)
     except CupsError:
         return UNREACHED
-    try:
-        return await _ask(client, wanted)
-    except CupsError:
-        return UNREACHED
-    finally:
-        await client.aclose()
 
 
 async def _ask(client: IppClient, wanted: Wanted) -> PrinterWord:

@@ -45,37 +45,31 @@ class Tracked:
 async def track(settings: ProviderSettings, name: str) -> Tracked:
     """Put the queue behind the backend. Doing it again updates the backend and its settings."""
     cupsd = Cupsd(settings.cups.server)
-    try:
-        queue = await _find(cupsd, name)
-        if queue.is_class:
-            raise TrackingError(f"{name} is a class: track the queues in it")
-        inner = queue.device_uri.removeprefix(SCHEME)
-        if not inner or ":" not in inner:
-            raise TrackingError(f"{name} has no printer: its device URI is {queue.device_uri!r}")
-        uris = {q.device_uri.removeprefix(SCHEME) for q in await cupsd.queues() if q.device_uri.startswith(SCHEME)}
-        await asyncio.to_thread(install, settings, {*uris, inner})
-        changed = not queue.device_uri.startswith(SCHEME)
-        if changed:
-            await asyncio.to_thread(_set_device_uri, settings, name, SCHEME + inner)
-            queue = await _confirm(cupsd, name, SCHEME + inner)
-        return Tracked(changed, queue.device_uri, _warnings(settings, queue))
-    finally:
-        await cupsd.aclose()
+    queue = await _find(cupsd, name)
+    if queue.is_class:
+        raise TrackingError(f"{name} is a class: track the queues in it")
+    inner = queue.device_uri.removeprefix(SCHEME)
+    if not inner or ":" not in inner:
+        raise TrackingError(f"{name} has no printer: its device URI is {queue.device_uri!r}")
+    uris = {q.device_uri.removeprefix(SCHEME) for q in await cupsd.queues() if q.device_uri.startswith(SCHEME)}
+    await asyncio.to_thread(install, settings, {*uris, inner})
+    changed = not queue.device_uri.startswith(SCHEME)
+    if changed:
+        await asyncio.to_thread(_set_device_uri, settings, name, SCHEME + inner)
+        queue = await _confirm(cupsd, name, SCHEME + inner)
+    return Tracked(changed, queue.device_uri, _warnings(settings, queue))
 
 
 async def untrack(settings: ProviderSettings, name: str) -> Tracked:
     """Give the queue its real device URI back."""
     cupsd = Cupsd(settings.cups.server)
-    try:
-        queue = await _find(cupsd, name)
-        inner = queue.device_uri.removeprefix(SCHEME)
-        changed = queue.device_uri.startswith(SCHEME)
-        if changed:
-            await asyncio.to_thread(_set_device_uri, settings, name, inner)
-            await _confirm(cupsd, name, inner)
-        return Tracked(changed, inner, ())
-    finally:
-        await cupsd.aclose()
+    queue = await _find(cupsd, name)
+    inner = queue.device_uri.removeprefix(SCHEME)
+    changed = queue.device_uri.startswith(SCHEME)
+    if changed:
+        await asyncio.to_thread(_set_device_uri, settings, name, inner)
+        await _confirm(cupsd, name, inner)
+    return Tracked(changed, inner, ())
 
 
 async def _find(cupsd: Cupsd, name: str) -> Queue:

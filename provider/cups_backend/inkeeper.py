@@ -545,4 +545,4 @@ def main(arguments: "list[str]", environ: "dict[str, str]") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv, dict(os.environ)))
+    os._exit(main(sys.argv, dict(os.environ)))  # to take the interpreter apart would take time
