@@ -22,7 +22,7 @@ from backend.access.tokens import TokenCache
 from backend.api.app import build_app, openapi_bytes
 from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
-from backend.api.server import Listener, ListenError, TlsSettings, bind, serve, split_address
+from backend.api.server import Listener, ListenError, TlsSettings, bind, check_tls, serve, split_address
 from backend.api.services import Services
 from backend.base import cli, logs
 from backend.base.cli import Failure
@@ -261,8 +261,7 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
 def _bind(settings: ServerSettings) -> list[Listener]:
     listeners = [bind(settings.server.listen, "[server] listen")] if settings.server.listen else []
     if settings.tls.listen:
-        if not settings.tls.cert or not settings.tls.key:
-            raise Failure("[tls] listen needs [tls] cert and key")
+        check_tls(settings.tls)
         listeners.append(bind(settings.tls.listen, "[tls] listen", settings.tls))
     return listeners
 

@@ -6,6 +6,7 @@ closes its listeners and event streams, finishes what is under way within a few 
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import ssl
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp
 GRACE_S = 3
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
+MAX_CONNECTIONS = 8000
 
 
 class ListenError(Exception):
@@ -48,6 +50,17 @@ def split_address(listen: str, setting: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)
 
 
+def check_tls(tls: TlsSettings) -> None:
+    """Read the files once before anything is started. Raises ListenError."""
+    if not tls.cert or not tls.key:
+        raise ListenError("[tls] listen needs [tls] cert and key")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca or None)
+        context.load_cert_chain(tls.cert, tls.key)
+    except OSError as error:  # ssl.SSLError is one too
+        raise ListenError(f"[tls] cert, key or client_ca cannot be used: {error.strerror or error}") from error
+
+
 def bind(listen: str, setting: str, tls: TlsSettings | None = None) -> Listener:
     """A socket bound to the address. Raises ListenError."""
     host, port = split_address(listen, setting)
@@ -68,8 +81,18 @@ def bind(listen: str, setting: str, tls: TlsSettings | None = None) -> Listener:
     return Listener(bound, tls)
 
 
+def allow_connections() -> None:
+    """Lift this process's own limit of open files as far as the system lets it: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + 200
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 async def serve(app: ASGIApp, listeners: Sequence[Listener], on_stop: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT; `on_stop` is called when it comes, before the listeners close."""
+    allow_connections()
     servers = [_Server(_config(app, listener.tls)) for listener in listeners]
     loop = asyncio.get_running_loop()
 
@@ -101,24 +124,22 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
-    try:
-        return uvicorn.Config(
-            app,
-            http="httptools",
-            loop="none",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            ssl_certfile=tls.cert if tls else None,
-            ssl_keyfile=tls.key if tls else None,
-            ssl_ca_certs=(tls.client_ca or None) if tls else None,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
-        )
-    except OSError as error:
-        raise ListenError(f"[tls]: the certificate or key cannot be read: {error.strerror}") from error
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=MAX_CONNECTIONS,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=(tls.client_ca or None) if tls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca else ssl.CERT_NONE,
+    )

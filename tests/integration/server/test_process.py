@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from tests.support.app_server import AppServer
 from tests.support.postgresql import Postgres
-from tests.support.processes import Process, run, wait_until
+from tests.support.processes import Process, free_port, run, wait_until
 
 PROGRAM = Path(sys.executable).with_name("inkeeper-server")
 
@@ -76,6 +77,27 @@ def test_a_kept_open_idle_connection_does_not_hold_up_the_end(server: AppServer,
         idle.sendall(b"GET /health/live HTTP/1.1\r\n")  # half a request
         server.process.signal(signal.SIGTERM)
         assert server.process.wait_for_end(10) == 0
+
+
+def test_https_beside_http_and_clients_with_certificates(tmp_path: Path, http: httpx.Client) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, *subject])
+    server = AppServer(tmp_path)
+    port = free_port()
+    tls = f'\n[tls]\nlisten = "127.0.0.1:{port}"\ncert = "{cert}"\nkey = "{key}"\nclient_ca = "{cert}"\n'
+    server.config.write_text(server.config.read_text() + tls)
+    with server:
+        assert http.get(f"{server.url}/health/live").status_code == 200
+        trusting = ssl.create_default_context(cafile=str(cert))
+        with httpx.Client(verify=trusting, trust_env=False) as stranger, pytest.raises(httpx.HTTPError):
+            stranger.get(f"https://127.0.0.1:{port}/health/live")
+        trusting.load_cert_chain(cert, key)
+        with httpx.Client(verify=trusting, trust_env=False) as known:
+            assert known.get(f"https://127.0.0.1:{port}/health/live").status_code == 200
+    assert server.process.exit_code == 0
+    server.config.write_text(server.config.read_text().replace(str(cert), "/none.pem"))
+    assert "[tls]" in complaint(server.config, "run")
 
 
 def test_kill_9_and_a_new_start_lead_again_with_a_higher_term(server: AppServer, http: httpx.Client) -> None:
