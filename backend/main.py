@@ -89,9 +89,9 @@ class ServerSettings(msgspec.Struct, frozen=True):
     log: LogSettings = LogSettings()
 
 
-def main() -> int:
-    """The console script."""
-    return cli.run_program(PROGRAM, _run)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script; its exit code. `arguments` are those of the process by default."""
+    return cli.run_program(PROGRAM, _run, arguments)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -147,36 +147,6 @@ def test_an_older_postgresql_is_refused_until_it_is_migrated(
     assert "made by a newer version" in complaint(server.config, "migrate")
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "says"),
-    [
-        (["frobnicate"], 2, "invalid choice"),
-        (["token", "create", "--role", "king", "--name", "x"], 2, "invalid choice"),
-        (["token", "create", "--role", "admin", "--name", " "], 2, "--name takes"),
-        (["config", "get", "no.such.key"], 1, "there is no setting"),
-        (["config", "set", "printers.default-cost", "cheap"], 1, "whole number"),
-        (["backup", "x"], 1, "not available in this version"),
-        (["restore", "x"], 1, "not available in this version"),
-        (["verify", "--mode", "1"], 1, "not available in this version"),
-        (["command", "get-config", "x"], 1, "not available in this version"),
-    ],
-)
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, words: list[str], code: int, says: str) -> None:
-    assert says in complaint(AppServer(tmp_path).config, *words, code=code)
-
-
-def test_a_wrong_setting_is_said_in_one_line(tmp_path: Path) -> None:
-    config = tmp_path / "server.toml"
-    config.write_text("[server]\nlisten_on = 1\n")
-    assert "no setting [server] listen_on" in complaint(config, "run")
-    config.write_text('[database]\nurl = "mysql://x:secret@y/z"\n')
-    said = complaint(config, "run")
-    assert "write sqlite:///FILE" in said
-    assert "secret" not in said
-    config.write_text(f'[database]\nurl = "sqlite:///{tmp_path}/none/x.db"\n')
-    assert "no such folder" in complaint(config, "run")
-
-
 def test_help_lists_the_commands_and_says_which_are_not_there_yet() -> None:
     said = run([PROGRAM, "--help"]).stdout
     for name in ("run", "migrate", "config", "token", "command", "backup", "restore", "verify"):
