@@ -53,7 +53,9 @@ def perform(state: State, voice: Voice, once: bool) -> None:
     try:
         voice.title("Inkeeper")
         if state.elsewhere:
-            voice.line("state", f"{state.folder}  (cupsd's user cannot use a folder in this clone)")
+            voice.line(
+                "state", f"{state.folder}  (in this clone cupsd could not reach it, or socket paths would be too long)"
+            )
         else:
             voice.line("state", str(state.folder))
         new_token = start(cast, voice)
