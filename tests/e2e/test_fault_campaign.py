@@ -111,7 +111,16 @@ def campaign(site: Site, seed: int, jobs: int, folder: Path) -> tuple[Findings, 
     site.wait_until_quiet()
     after = site.ledger()
     assert check_growth(before, after) == []
-    return check(site.printed(), sent, after, site.prices), nemesis, sent
+    findings = check(site.printed(), sent, after, site.prices)
+    denied = {job.title for job in after.jobs if job.state == "denied"}
+    vanished = [
+        wish.key
+        for wish in sent
+        if wish.acknowledged and findings.verdicts[wish.key] == "unprinted" and wish.key not in denied
+    ]
+    # CUPS gives a job up when its backend is killed; nothing else may keep a document from being printed.
+    assert len(vanished) <= nemesis.killed["backend"], vanished
+    return findings, nemesis, sent
 
 
 def _send_all(site: Site, files: dict[int, Path], jobs: int, rng: random.Random) -> list[Sent]:
