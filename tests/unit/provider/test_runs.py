@@ -1,0 +1,108 @@
+"""Run files: read as far as they are whole, at whatever byte they are cut and whatever bit is flipped."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from provider.cups_backend import inkeeper as backend
+from provider.journal import runs
+
+LOG = b"DEBUG: Connected to x\nDEBUG: Print job accepted - job ID 5.\nDEBUG: Sending file 1 using chunking...\n"
+
+
+def run_bytes(ended: bool = True) -> tuple[bytes, int]:
+    """A run file's bytes, and where its first record ends."""
+    started = backend.record(
+        {"kind": "started", "v": 1, "started_at": 10, "job_id": "j", "run": 3, "attempt": 2, "document": 1}
+    )
+    end = backend.record({"kind": "ended", "v": 1, "exit_code": 0, "canceled": False, "ended_at": 20})
+    room = bytes(backend.ROOM_FOR_END)
+    return started + (end + room[len(end) :] if ended else room), len(started)
+
+
+def test_a_whole_run_is_read_with_its_evidence(tmp_path: Path) -> None:
+    (tmp_path / "j.3.run").write_bytes(run_bytes()[0])
+    (tmp_path / "j.3.seen").write_bytes(LOG[:30])
+    (tmp_path / "j.3.log").write_bytes(LOG[30:])
+    found = runs.read_run(tmp_path, "j.3")
+    assert found is not None
+    assert (found.locked, found.damaged) == (False, 0)
+    record = found.record
+    assert (record.number, record.attempt, record.exit_code, record.ended_at) == (3, 2, 0, 20)
+    assert record.evidence.printer_job_id == 5
+    assert record.evidence.sending
+    assert runs.read_run(tmp_path, "j.4") is None
+
+
+def test_cut_at_every_byte(tmp_path: Path) -> None:
+    data, first = run_bytes()
+    whole_end = first + len(
+        backend.record({"kind": "ended", "v": 1, "exit_code": 0, "canceled": False, "ended_at": 20})
+    )
+    for cut in range(len(data) + 1):
+        (tmp_path / "j.3.run").write_bytes(data[:cut])
+        found = runs.read_run(tmp_path, "j.3")
+        assert found is not None
+        assert (found.started is not None) == (cut >= first), cut
+        assert (found.ended is not None) == (cut >= whole_end), cut
+        assert found.record.number == 3  # by its name, whatever is left
+
+
+def test_every_flipped_bit(tmp_path: Path) -> None:
+    data, first = run_bytes()
+    for bit in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        started, ended, damaged = runs.read_words(bytes(flipped))
+        in_first = bit // 8 < first
+        assert (started is None) == in_first, bit
+        assert damaged > 0
+        if in_first:
+            assert ended is not None, bit
+
+
+def test_a_held_lock_means_that_somebody_prints(tmp_path: Path) -> None:
+    path = tmp_path / "j.1.run"
+    path.write_bytes(run_bytes(ended=False)[0])
+    holder = os.open(path, os.O_RDWR)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    inherited = os.dup(holder)
+    os.close(holder)
+    found = runs.read_run(tmp_path, "j.1")
+    assert found is not None
+    assert found.locked
+    assert found.ended is None
+    os.close(inherited)
+    assert not runs.is_locked(path)
+
+
+def test_names_and_numbers(tmp_path: Path) -> None:
+    for name in ("j.1.run", "j.1.log", "j.2.log", "j.10.run", "other.1.run", "offline-7-ab.run", "offline-70-cd.run"):
+        (tmp_path / name).write_bytes(b"")
+    assert runs.names_of(tmp_path, "j") == ["j.1", "j.2", "j.10"]
+    assert runs.highest_number(runs.names_of(tmp_path, "j")) == 10
+    assert runs.offline_names(tmp_path) == ["offline-7-ab", "offline-70-cd"]
+    assert runs.offline_names(tmp_path, 7) == ["offline-7-ab"]
+    runs.remove(tmp_path, ["j.1", "j.2", "j.9"])
+    assert runs.names_of(tmp_path, "j") == ["j.10"]
+
+
+def test_only_what_nobody_uses_is_swept(tmp_path: Path) -> None:
+    for name in (".new.1.1", ".new.2.2", "offline-1-a.doc", "offline-2-b.doc", "offline-2-b.run", "offline-3-c.doc"):
+        (tmp_path / name).write_bytes(b"")
+    os.utime(tmp_path / "offline-1-a.doc", (0, 0))
+    os.utime(tmp_path / "offline-2-b.doc", (0, 0))
+    held = os.open(tmp_path / ".new.2.2", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    runs.sweep(tmp_path)
+    os.close(held)
+    assert sorted(os.listdir(tmp_path)) == [".new.2.2", "offline-2-b.doc", "offline-2-b.run", "offline-3-c.doc"]
+
+
+def test_a_link_in_the_place_of_a_run_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(run_bytes()[0])
+    (tmp_path / "j.1.run").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        runs.read_run(tmp_path, "j.1")
