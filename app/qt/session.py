@@ -85,7 +85,7 @@ class Session(QObject):
         gone.
         """
         if self._client is None:
-            handle = Handle()
+            handle = Handle(0, None)
             self._bridge.post(lambda: None if handle.cancelled else on_error(NotConnected("no cluster is set")))
             return handle
         return self._keep(self._bridge.submit(question(self._client), on_done, on_error, owner))
@@ -98,7 +98,7 @@ class Session(QObject):
         return self._bridge.close(client.aclose() if client is not None else None)
 
     def _keep(self, handle: Handle) -> Handle:
-        self._handles = {kept for kept in self._handles if not kept.done} | {handle}
+        self._handles = {kept for kept in self._handles if self._bridge.running(kept)} | {handle}
         return handle
 
 

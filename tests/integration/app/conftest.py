@@ -9,6 +9,7 @@ from typing import cast
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -32,6 +33,7 @@ def nothing_left_behind() -> Iterator[None]:
         for widget in app.topLevelWidgets():
             widget.close()
             widget.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         app.processEvents()
     left = [thread.name for thread in threading.enumerate() if thread.name == THREAD_NAME]
     assert not left

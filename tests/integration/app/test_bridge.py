@@ -1,6 +1,7 @@
 """The bridge: work on its own loop, results on the GUI thread, nothing after cancel, nothing after close."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -51,12 +52,14 @@ def test_a_failure_nobody_waits_for_is_logged(
 
 def test_a_result_already_on_its_way_is_dropped_after_cancel(bridge: AsyncBridge, qtbot: QtBot) -> None:
     seen: list[int] = []
-    handle = bridge.submit(answer(1), seen.append)
-    for _ in range(200):  # it finishes on the loop's thread while no Qt event is handled here
-        if handle.done:
-            break
-        threading.Event().wait(0.01)
-    assert handle.done
+    finished = threading.Event()
+
+    async def work() -> int:
+        asyncio.get_running_loop().call_soon(lambda: asyncio.get_running_loop().call_soon(finished.set))
+        return 1
+
+    handle = bridge.submit(work(), seen.append)
+    assert finished.wait(10)  # on the loop's thread, while no Qt event is handled here
     handle.cancel()
     bridge.submit(answer(2), seen.append)
     qtbot.waitUntil(lambda: bool(seen))
@@ -107,6 +110,31 @@ def test_close_cancels_runs_the_last_word_and_leaves_no_thread(qtbot: QtBot) -> 
     qtbot.wait(30)
     assert seen == []
     assert bridge.close()
+
+
+def test_garbage_is_collected_by_the_gui_thread_only(qtbot: QtBot) -> None:
+    threads: list[str] = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            threads.append(threading.current_thread().name)
+
+    async def busy() -> int:
+        for _ in range(3000):
+            Cycle()
+        return 1
+
+    bridge = AsyncBridge()
+    seen: list[int] = []
+    bridge.submit(busy(), seen.append)
+    qtbot.waitUntil(lambda: bool(seen) and len(threads) > 2000, timeout=10_000)
+    assert set(threads) == {threading.main_thread().name}
+    assert not gc.isenabled()
+    assert bridge.close()
+    assert gc.isenabled()
 
 
 def test_opening_and_closing_over_and_over_leaks_nothing(qtbot: QtBot) -> None:
