@@ -184,6 +184,7 @@ class _Served:
         if refused is not None:
             return refused
         last = request.headers.get("Last-Event-ID", "")
+        print(f"events after {last or 'now'}", flush=True)
         start = int(last.rsplit(".", 1)[-1]) if last else len(self.world().events)
         return EventSourceResponse(self._stream(start), ping=1)
 

@@ -77,6 +77,7 @@ def test_when_its_server_goes_the_next_one_carries_on_without_a_gap(
     qtbot.waitUntil(lambda: job(55).job_id in seen, timeout=DEADLINE_MS)
     qtbot.waitUntil(lambda: session.store.state.connection.phase == "live", timeout=DEADLINE_MS)
     assert current(session, cluster) == 1 - first
+    assert "events after 1.1.1\n" in cluster.servers[1 - first].written()
     assert [key for key in seen if key > job(49).job_id] == [job(number).job_id for number in range(50, 56)]
     cluster.put_job(job(60, updated_at=NOW_MS + 60))
     qtbot.waitUntil(lambda: job(60).job_id in seen, timeout=DEADLINE_MS)
