@@ -1,0 +1,103 @@
+"""The journal's front: who waits gets the truth about the disk, who does not wait loses nothing."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from backend.base.clock import ManualClock
+from backend.wire.messages import Printing
+from provider.errors import JournalError
+from provider.jobs.book import Book
+from provider.jobs.model import JobRecord, Phase
+from provider.journal.commit import GroupCommit
+from provider.journal.file import JournalFile, Label
+
+
+class Disk(JournalFile):
+    """A journal whose disk can be made full, and which counts its writes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lambda payload: Label(payload.decode()), lambda: 0)
+        self.full = False
+        self.batches: list[tuple[list[str], bool]] = []
+        self.open()
+
+    def append(self, records: Sequence[tuple[Label, bytes]], durable: bool = True) -> list[str]:
+        if self.full:
+            raise JournalError("the disk is full")
+        self.batches.append(([label.key for label, _ in records], durable))
+        return super().append(records, durable)
+
+
+def test_what_is_written_at_once_shares_one_fsync(tmp_path: Path) -> None:
+    async def scenario() -> list[tuple[list[str], bool]]:
+        disk = Disk(tmp_path)
+        front = GroupCommit(disk, lambda _: None)
+        await asyncio.gather(*(front.write(Label(str(n)), str(n).encode()) for n in range(20)))
+        await front.close()
+        return disk.batches
+
+    batches = asyncio.run(scenario())
+    assert [key for keys, _ in batches for key in keys] == [str(n) for n in range(20)]
+    assert len(batches) <= 3
+    assert all(durable for _, durable in batches)
+
+
+def test_a_full_disk_is_told_to_who_waits_and_forgets_nothing_of_who_does_not(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        disk = Disk(tmp_path)
+        front = GroupCommit(disk, lambda _: None)
+        disk.full = True
+        front.write_soon(Label("soon"), b"soon")
+        with pytest.raises(JournalError, match="the disk is full"):
+            await front.write(Label("now"), b"now")
+        assert front.trouble == "the disk is full"
+        assert await front.read("soon") == b"soon"
+        disk.full = False
+        await front.write(Label("later"), b"later")
+        assert front.trouble == ""
+        await front.close()
+        assert {key for keys, _ in disk.batches for key in keys} == {"soon", "later"}
+        assert disk.read("soon") == b"soon"
+
+    asyncio.run(scenario())
+
+
+def record(job_id: str, phase: Phase = "open", settled_at: int | None = None, cups_job_id: int = 1) -> JobRecord:
+    printing = Printing(spool_id="s", cups_job_id=cups_job_id, time_at_creation=1)
+    return JobRecord(
+        job_id=job_id, printing=printing, queue="q", user_name="u", created_at=0, phase=phase, settled_at=settled_at
+    )
+
+
+SETTLED = ManualClock().now_ms()
+ONE, TWO = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
+
+
+def test_the_book_finds_every_printing_again(tmp_path: Path) -> None:
+    async def first() -> None:
+        book = Book(tmp_path, ManualClock())
+        assert book.open() == []
+        await book.write(record(ONE))
+        await book.write(record(TWO, cups_job_id=2))
+        book.write_soon(record(TWO, "settled", settled_at=SETTLED, cups_job_id=2))
+        assert await book.fetch(TWO) == record(TWO, "settled", settled_at=SETTLED, cups_job_id=2)
+        await book.close()
+
+    async def second() -> None:
+        book = Book(tmp_path, ManualClock())
+        assert book.open() == [record(ONE)]
+        assert book.find(record(ONE).printing) == ONE
+        assert book.find(record(TWO, cups_job_id=2).printing) == TWO
+        assert book.find(record(ONE, cups_job_id=3).printing) is None
+        assert await book.fetch(TWO) == record(TWO, "settled", settled_at=SETTLED, cups_job_id=2)
+        assert await book.fetch("00000000-0000-7000-8000-000000000009") is None
+        assert (book.size, book.settled_ids()) == (2, [TWO])
+        await book.close()
+
+    asyncio.run(first())
+    asyncio.run(second())
+    assert {oct(os.stat(path).st_mode & 0o777) for path in tmp_path.iterdir()} == {"0o600"}
