@@ -188,17 +188,18 @@ def is_locked(path: Path) -> bool:
 
 def holders(path: Path) -> list[int]:
     """The processes that have this file open, us excepted: who still prints the run. Linux's /proc tells."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid() and _has_open(entry, str(path)):
-            found.append(int(entry))
-    return found
+    try:
+        wanted = path.stat()
+    except FileNotFoundError:
+        return []
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()]
+    return [pid for pid in pids if _has_open(pid, wanted)]
 
 
-def _has_open(pid: str, path: str) -> bool:
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
     folder = f"/proc/{pid}/fd"
     try:
-        return any(os.readlink(f"{folder}/{fd}") == path for fd in os.listdir(folder))
+        return any(os.path.samestat(os.stat(f"{folder}/{fd}"), wanted) for fd in os.listdir(folder))
     except OSError:
         return False  # it ended while we looked, or is not ours to look at
 
