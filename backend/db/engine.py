@@ -139,7 +139,7 @@ class Database:
             answer = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
         except TimeoutError as error:
             call.abort()
-            away = DatabaseAway(f"the database did not answer within {deadline_s:g} s", lost=call.started)
+            away = DatabaseAway(f"the database did not answer within {deadline_s:g} s", unreachable=call.started)
             self._note(away, trial)
             raise away from error
         except asyncio.CancelledError:
@@ -153,10 +153,10 @@ class Database:
 
     def _note(self, error: Exception, trial: bool) -> None:
         """What an error tells of the database: that it is away, or that it answers."""
-        if isinstance(error, DatabaseAway) and error.lost:
+        if isinstance(error, DatabaseAway) and error.unreachable:
             self._breaker.failed(str(error), time.monotonic(), trial)
         elif isinstance(error, DatabaseAway):
-            self._breaker.left(trial)  # too busy, too slow: nothing is told
+            self._breaker.left(trial)  # one connection, or one statement: nothing is told of the next
         else:
             self._breaker.answered()
 
@@ -298,7 +298,10 @@ def translated() -> Iterator[None]:
         raise DatabaseAway(_first_line(error)) from error
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated or _says_away(error.orig):
-            raise DatabaseAway(_first_line(error), lost=_is_lost(error)) from error
+            lost = error.connection_invalidated
+            raise DatabaseAway(
+                _first_line(error), lost=lost, unreachable=not lost and _is_without_connection(error.orig)
+            ) from error
         if _says_no_table(error.orig):
             raise DatabaseRefused("the database has no tables yet: run `inkeeper-server migrate`") from error
         raise
@@ -312,10 +315,9 @@ def _says_away(original: BaseException | None) -> bool:
     return False
 
 
-def _is_lost(error: sa.exc.DBAPIError) -> bool:
-    """Did the connection break, or could none be had? Not: a lock or a statement that took too long."""
-    original = error.orig
-    return error.connection_invalidated or (isinstance(original, psycopg.Error) and original.sqlstate is None)
+def _is_without_connection(original: BaseException | None) -> bool:
+    """psycopg gives no SQLSTATE where it did not even get to ask."""
+    return isinstance(original, psycopg.Error) and original.sqlstate is None
 
 
 def _empty_pool_when_lost(context: sa.engine.ExceptionContext) -> None:

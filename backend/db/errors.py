@@ -12,12 +12,16 @@ class DatabaseError(Exception):
 
 
 class DatabaseAway(DatabaseError):
-    """Down, unreachable, read-only, too slow or too busy. `lost` says that the connection broke or none could be
-    had."""
+    """Down, unreachable, read-only, too slow or too busy.
 
-    def __init__(self, reason: str, *, lost: bool = False) -> None:
+    `lost`: a connection broke, another may work. `unreachable`: no connection could be had, or nothing came in time;
+    who asks next would fare no better.
+    """
+
+    def __init__(self, reason: str, *, lost: bool = False, unreachable: bool = False) -> None:
         super().__init__(reason)
         self.lost = lost
+        self.unreachable = unreachable
 
 
 class DatabaseRefused(DatabaseError):

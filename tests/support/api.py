@@ -1,6 +1,9 @@
 """The real application in this process: its parts on a real database, asked over ASGI without a socket."""
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +35,8 @@ from backend.wire.messages import (
     Role,
 )
 from backend.wire.pricing import Printed
+from tests.support.postgresql import Postgres
+from tests.support.processes import children
 
 T = TypeVar("T")
 SECRET = "the-provider-made-this-secret-before-it-asked"
@@ -126,6 +131,13 @@ def scene(url: str, play: Callable[[Api], Awaitable[None]]) -> None:
             await asyncio.wait_for(play(server), 60)
 
     asyncio.run(run())
+
+
+def freeze(database: Postgres, number: signal.Signals = signal.SIGSTOP) -> None:
+    """Stop the whole database server: sessions live in processes of their own. SIGCONT lets it go on."""
+    for pid in [database.process.pid, *children(database.process.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 async def eventually(probe: Callable[[], Awaitable[T]], timeout_s: float = 10.0) -> T:

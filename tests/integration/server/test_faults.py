@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.wire.messages import AuthoriseAnswer
-from tests.support.api import Api, api, authorise, eventually, scene
+from tests.support.api import Api, api, authorise, eventually, freeze, scene
 from tests.support.postgresql import Postgres
 
 
@@ -52,7 +52,7 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
     async def play() -> None:
         async with api(database.url()) as server:
             await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, authorise(), role="provider")
-            database.process.signal(signal.SIGSTOP)
+            freeze(database)
 
             async def refused() -> bool:
                 return (await server.send("GET", "/api/v1/users", role="admin")).status_code == 503
@@ -66,7 +66,7 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
                 return quick and all(answer.status_code == 503 for answer in answers)
 
             await eventually(refused_quickly, 20)
-            database.process.signal(signal.SIGCONT)
+            freeze(database, signal.SIGCONT)
 
             async def back() -> bool:
                 answer = await server.send("POST", "/api/v1/jobs/authorise", authorise(), role="provider")
@@ -78,4 +78,4 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
         try:
             asyncio.run(play())
         finally:
-            database.process.signal(signal.SIGCONT)
+            freeze(database, signal.SIGCONT)

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.api import freeze
 from tests.support.app_server import AppServer
 from tests.support.postgresql import Postgres
-from tests.support.processes import Process, free_port, run, wait_until
+from tests.support.processes import free_port, run, wait_until
 
 PROGRAM = Path(sys.executable).with_name("inkeeper-server")
 
@@ -166,11 +167,9 @@ def test_it_waits_for_a_database_that_is_away_and_serves_when_it_comes(
         with database:
             server.process.wait_for_port(server.port, 30)
             wait_until(lambda: ready(http, server), 30, "it to be ready")
-            stopped = Process.live  # the server must see the loss within seconds, and come back by itself
-            assert database.process in stopped
-            database.process.signal(signal.SIGSTOP)
+            freeze(database)
             wait_until(lambda: not ready(http, server), 20, "it to see that the database hangs")
-            database.process.signal(signal.SIGCONT)
+            freeze(database, signal.SIGCONT)
             wait_until(lambda: ready(http, server), 30, "it to be ready again")
     finally:
         server.stop()
