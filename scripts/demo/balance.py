@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from backend.wire.messages import TransferView
 from scripts.demo.calls import Api, only_user
 from scripts.demo.state import TOP, State, choose_folder
 from scripts.demo.story import money
@@ -40,7 +41,13 @@ def tell(api: Api, name: str, voice: Voice) -> None:
     voice.line(user.name, f"{money(user.balance, ledger)}, of which {money(user.available, ledger)} can be spent")
     for transfer in api.transfers_of(name, SHOWN):
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(transfer.at / 1000))
-        voice.event(when, f"{money(transfer.amount, ledger):>14}  {transfer.code} {transfer.comment}".rstrip())
+        voice.event(when, f"{money(transfer.amount, ledger):>14}  {_words(transfer)}")
+
+
+def _words(transfer: TransferView) -> str:
+    """Why, and what it did to the balance where that is not plain: a reservation moves nothing yet."""
+    done = {"pending": " (reserved)", "voided": " (given back)", "expired": " (given back)"}.get(transfer.kind, "")
+    return f"{transfer.code}{done} {transfer.comment}".rstrip()
 
 
 if __name__ == "__main__":
