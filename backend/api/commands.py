@@ -1,8 +1,10 @@
 """Operations that change something."""
 
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from backend.access.model import ADMIN, MONEY, PROVIDER, Principal
 from backend.api.operation import Raw, operation
@@ -27,6 +29,7 @@ from backend.wire.messages import (
 from backend.wire.names import map_user_name
 
 HEARTBEAT_S = 2.0
+QueueId = Annotated[int, Meta(ge=1, le=2**53)]
 _mapped = lru_cache(maxsize=65_536)(map_user_name)
 
 
@@ -90,7 +93,7 @@ async def adjust_balance(services: Services, who: Principal, name: Name, body: A
 
 
 @operation("POST", "/api/v1/queues/{queue_id}", roles=ADMIN, errors=("not-found",))
-async def change_queue(services: Services, who: Principal, queue_id: int, body: SetQueue) -> QueueList:
+async def change_queue(services: Services, who: Principal, queue_id: QueueId, body: SetQueue) -> QueueList:
     """Set a queue's price, switch it off or on, choose what it does while no server answers."""
     await services.database.write(set_queue, queue_id, body, actor=who.actor, role=who.role)
     return QueueList(queues=await services.picture.queues(queue_id), ledger=services.ledger)

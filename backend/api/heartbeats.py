@@ -130,6 +130,13 @@ class Heartbeats:
         except DatabaseError as error:
             self._failed(beats, renewals, waiters, error)
             return
+        except Exception as error:
+            # Something in them cannot be written. They come again in two seconds; those of others must go on.
+            log.exception("heartbeats of %s could not be written", ", ".join(beat.name for beat in beats.values()))
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
         self._written(beats, renewals, policies)
         for waiter in waiters:
             if not waiter.done():

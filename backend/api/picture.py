@@ -98,6 +98,9 @@ class Picture:
             except DatabaseError as error:
                 log.debug("the topology cannot be read: %s", error)
                 continue
+            except Exception:
+                log.exception("the topology cannot be watched")
+                continue
             print_of_it = topology.fingerprint(seen)
             if print_of_it != self._told:
                 self._told = print_of_it

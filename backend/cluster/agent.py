@@ -110,6 +110,8 @@ class ClusterAgent:
                 self._trouble("")
             except DatabaseError as error:
                 self._trouble(str(error))
+            except Exception:
+                log.exception("this member's beat failed")
             spent_s = self._clock.monotonic_s() - begun_s
             await asyncio.sleep(max(0.05, self._settings.heartbeat_s - spent_s))
 

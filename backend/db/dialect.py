@@ -9,6 +9,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 CHUNK = 500  # rows a statement; SQLite takes 32766 parameters, PostgreSQL 65535
 
 
+def storable(text: str) -> str:
+    """The text without NUL, which PostgreSQL stores in no text and JSON may hold."""
+    return text.replace("\x00", "\ufffd")
+
+
 def insert_or_nothing(
     conn: sa.Connection, table: sa.Table, key: Sequence[sa.Column[Any]]
 ) -> postgresql.Insert | sqlite.Insert:

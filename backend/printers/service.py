@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backend.access.service import Enrolment, check_enrolment, complete_enrolment, write_audit
 from backend.access.settings import DEFAULT_COST, read_settings
-from backend.db.dialect import insert_or_nothing, upsert
+from backend.db.dialect import insert_or_nothing, storable, upsert
 from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
 from backend.printers.model import Beat, decode_rule, simple_rule
@@ -28,8 +28,9 @@ def enroll_provider(conn: sa.Connection, body: Enroll) -> tuple[int, str]:
     found = check_enrolment(conn, body.token, body.secret)
     if found.provider_id:
         return found.provider_id, found.provider_name
-    provider_id = _provider_row(conn, found, body.host)
-    complete_enrolment(conn, found, provider_id, body.host)
+    host = storable(body.host)
+    provider_id = _provider_row(conn, found, host)
+    complete_enrolment(conn, found, provider_id, host)
     return provider_id, found.provider_name
 
 
@@ -70,11 +71,11 @@ def record_beats(conn: sa.Connection, beats: Sequence[Beat]) -> None:
         {
             "provider_id": beat.provider_id,
             "name": beat.name,
-            "host": beat.heartbeat.host,
-            "program_version": beat.heartbeat.program_version[:64],
+            "host": storable(beat.heartbeat.host),
+            "program_version": storable(beat.heartbeat.program_version[:64]),
             "backlog": beat.heartbeat.backlog,
             "oldest_unsent_s": beat.heartbeat.oldest_unsent_s,
-            "disk_free_bytes": beat.heartbeat.disk_free_bytes,
+            "disk_free_bytes": max(0, min(beat.heartbeat.disk_free_bytes, 2**63 - 1)),
             "enrolled_at": now,
             "seen_at": now,
             "server": beat.server,
@@ -100,17 +101,19 @@ def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
 
 def _record_queues(conn: sa.Connection, provider_id: int, reports: Sequence[QueueReport], cost: str, now: int) -> None:
     """Queues that the provider does not report any more are kept for their history, as not seen."""
-    gone = sa.and_(queue.c.provider_id == provider_id, queue.c.name.not_in([report.name for report in reports]))
+    gone = sa.and_(
+        queue.c.provider_id == provider_id, queue.c.name.not_in([storable(report.name) for report in reports])
+    )
     conn.execute(sa.update(queue).where(gone).values(tracked=False, printer_state="unknown", seen_at=0))
     rows = [
         {
             "provider_id": provider_id,
-            "name": report.name,
+            "name": storable(report.name),
             "cost": cost,
             "tracked": report.tracked,
-            "device_uri": report.device_uri,
-            "info": report.info,
-            "location": report.location,
+            "device_uri": storable(report.device_uri),
+            "info": storable(report.info),
+            "location": storable(report.location),
             "printer_state": report.printer_state,
             "printer_state_reasons": json.dumps(list(report.printer_state_reasons)),
             "accepting": report.accepting,

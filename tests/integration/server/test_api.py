@@ -256,9 +256,16 @@ async def _problems(server: Api) -> None:
         ("GET", "/api/v1/users?limit=0", None, "invalid"),
         ("GET", "/api/v1/users?limit=many", None, "invalid"),
         ("GET", "/api/v1/jobs?before=x", None, "invalid"),
+        ("GET", "/api/v1/users/a%00b", None, "not-found"),
+        ("GET", "/api/v1/users/%00", None, "not-found"),
+        ("GET", f"/api/v1/users?offset={10**30}", None, "invalid"),
+        ("GET", "/api/v1/users?limit=5&limit=6&query=%00%ff", None, ""),
         ("GET", "/api/v1/jobs/x", None, "invalid"),
     ):
         role: Role = "provider" if body is not None else "admin"
+        if not code:
+            assert (await server.send(method, path, body, role=role)).status_code == 200
+            continue
         found = await server.refused(method, path, body, role=role)
         assert found.code == code, (method, path)
     response = await server.send("DELETE", "/api/v1/queues/1")
@@ -282,5 +289,24 @@ def test_a_message_of_another_version_is_refused_on_the_hot_routes_too(url: str,
         body = msgspec.structs.replace(authorise(), v=version)
         found = await server.refused("POST", "/api/v1/jobs/authorise", body, role="provider")
         assert found.code == "version-unsupported"
+
+    scene(url, play)
+
+
+def test_odd_texts_and_numbers_of_one_provider_hinder_nobody(url: str) -> None:
+    async def play(server: Api) -> None:
+        odd = heartbeat("of\x00fice", "\ud7ff", "x" * 255)
+        odd = msgspec.structs.replace(odd, host="h\x00", disk_free_bytes=10**30, oldest_unsent_s=1e300)
+        await server.ask("POST", "/api/v1/heartbeat", HeartbeatAnswer, odd, role="provider")
+        queues = await server.ask("GET", "/api/v1/queues", QueueList)
+        assert {queue.name for queue in queues.queues} == {"of\ufffdfice", "\ud7ff", "x" * 255}
+        await server.ask("GET", "/api/v1/topology", Topology)
+        huge = SetQueue(cost_per_impression=1)
+        assert (await server.refused("POST", f"/api/v1/queues/{10**30}", huge)).code == "invalid"
+        strange = msgspec.structs.replace(authorise("an\x00na"), title="\x00", host="\x00")
+        answer = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, strange, role="provider")
+        assert answer.decision == "authorised"
+        jobs = await server.ask("GET", "/api/v1/users/anna/jobs", JobList)
+        assert len(jobs.jobs) == 1
 
     scene(url, play)

@@ -6,9 +6,10 @@ import signal
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from backend.wire.messages import AuthoriseAnswer
+from backend.wire.messages import AuthoriseAnswer, JobList, Topology
 from tests.support.api import Api, api, authorise, eventually, freeze, scene
 from tests.support.postgresql import Postgres
 
@@ -79,3 +80,45 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
             asyncio.run(play())
         finally:
             freeze(database, signal.SIGCONT)
+
+
+def test_the_server_follows_the_primary_to_another_host(scratch: Path, postgres_template: Path) -> None:
+    with Postgres(scratch / "first", template=postgres_template) as first:
+        second = first.make_standby(scratch / "second", "second").start()
+        first.wait_for_standbys("second")
+        first.set_synchronous_standbys("second")
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+
+        async def play() -> None:
+            async with api(f"postgresql://postgres@{hosts}/postgres") as server:
+                seen = await server.ask("GET", "/api/v1/topology", Topology)
+                assert [(view.role, view.health) for view in seen.databases] == [("primary", "ok"), ("standby", "ok")]
+                wanted = authorise()
+                before = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, wanted, role="provider")
+                await asyncio.to_thread(first.kill9)
+                await asyncio.to_thread(second.promote)
+                second.set_synchronous_standbys("")
+
+                async def answered() -> AuthoriseAnswer | None:
+                    answer = await server.send("POST", "/api/v1/jobs/authorise", wanted, role="provider")
+                    ok = answer.status_code == 200
+                    return msgspec.json.decode(answer.content, type=AuthoriseAnswer) if ok else None
+
+                assert await eventually(answered, 30) == before  # acknowledged once, acknowledged for ever
+
+                async def readable() -> bool:
+                    return (await server.send("GET", "/api/v1/jobs")).status_code == 200
+
+                await eventually(readable, 30)
+                jobs = await server.ask("GET", "/api/v1/jobs", JobList)
+                assert [job.job_id for job in jobs.jobs] == [wanted.job_id]
+
+                async def leads() -> bool:
+                    return (await server.send("GET", "/health/leader", role=None)).status_code == 200
+
+                await eventually(leads, 30)
+
+        try:
+            asyncio.run(play())
+        finally:
+            second.stop()
