@@ -89,7 +89,7 @@ def _show(settings: ConsoleSettings, profile: Profile | None, trouble: str, conf
     app.setWindowIcon(icons.app_icon())
     theme = Theme(app, "dark" if theme_name == "dark" else "light" if theme_name == "light" else "system")
     session = Session(Store(), AsyncBridge())
-    window = MainWindow(theme, session, settings.console, config)
+    window = MainWindow(theme, session, settings, config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.exit(0))
     # Python looks at signals only between its own instructions; without this a quiet Qt loop would never let it.

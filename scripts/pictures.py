@@ -18,7 +18,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtWidgets import QApplication
 
-from app.core.profiles import ConsoleSection, Profile, read_token, server_urls
+from app.core.profiles import ConsoleSettings, Profile, read_token, server_urls
 from app.qt.bridge import AsyncBridge
 from app.qt.session import Session
 from app.qt.store import Store
@@ -42,7 +42,7 @@ class Photographer:
         self._app = QApplication([])
         self.theme = Theme(self._app, "dark")
         self.session = Session(Store(), AsyncBridge())
-        self.window = MainWindow(self.theme, self.session, ConsoleSection(), folder / "console.toml")
+        self.window = MainWindow(self.theme, self.session, ConsoleSettings(), folder / "console.toml")
         self.window.show()
 
     def wait(self, what: str, ready: Callable[[], bool]) -> None:

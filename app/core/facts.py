@@ -4,7 +4,7 @@ Made only for the node somebody looks at; a cluster may have thousands.
 """
 
 from app.core import freshness
-from app.core.topology import printer_address
+from app.core.topology import ENGINES, printer_address
 from app.core.viewdata import money
 from backend.wire.messages import DatabaseView, ProviderView, QueueView, ServerView, Topology
 
@@ -37,7 +37,7 @@ def _server(view: ServerView, age_s: float) -> Facts:
 
 
 def _database(view: DatabaseView, age_s: float) -> Facts:
-    return (("Engine", view.engine), ("Role", view.role), ("Read", freshness.ago_text(age_s)))
+    return (("Engine", ENGINES[view.engine]), ("Role", view.role), ("Read", freshness.ago_text(age_s)))
 
 
 def _provider(view: ProviderView, age_s: float) -> Facts:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import platformdirs
 
-from backend.base.settings import LogSettings
+from backend.base.settings import LogSettings, load
 
 Theme = Literal["system", "light", "dark"]
 
@@ -131,27 +131,44 @@ def resolve(section: ConsoleSection, servers: str | None = None, token_file: Pat
     return Profile(servers=urls, token=read_token(path))
 
 
-def save(section: ConsoleSection, token: str | None, config: Path) -> None:
+def save_theme(theme: Theme, config: Path) -> None:
+    """Keep a choice of colours in the settings file, where there is one. What the environment said is not put into it.
+
+    Raises ProfileError when the disk refuses, SettingsError when the file cannot be read any more.
+    """
+    if config.is_file():
+        stored = load(ConsoleSettings, config, {})
+        save(
+            msgspec.structs.replace(stored, console=msgspec.structs.replace(stored.console, theme=theme)), None, config
+        )
+
+
+def save(settings: ConsoleSettings, token: str | None, config: Path) -> None:
     """Store the settings, and the token in the file they name. Raises ProfileError when the disk refuses."""
+    section = settings.console
     try:
         config.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if token is not None:
             path = Path(section.token_file).expanduser()
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _replace(path, f"{clean_token(token)}\n")
-        _replace(config, _toml(section))
+        _replace(config, _toml(settings))
     except OSError as error:
         raise ProfileError(f"the settings cannot be stored: {error.strerror}: {error.filename}") from error
 
 
-def _toml(section: ConsoleSection) -> str:
+def _toml(settings: ConsoleSettings) -> str:
     """A JSON string without control characters is a TOML basic string; the values here hold none."""
+    section, log = settings.console, settings.log
     return (
         "# Written by inkeeper-console. The access token is in a file of its own.\n"
         "[console]\n"
         f"servers = {json.dumps(list(section.servers), ensure_ascii=False)}\n"
         f"token_file = {json.dumps(section.token_file, ensure_ascii=False)}\n"
         f"theme = {json.dumps(section.theme)}\n"
+        "[log]\n"
+        f"level = {json.dumps(log.level)}\n"
+        f"format = {json.dumps(log.format)}\n"
     )
 
 

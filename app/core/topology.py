@@ -128,7 +128,7 @@ def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -
     )
 
 
-_ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "memory": "In memory"}
+ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "memory": "In memory"}
 
 
 def _database(view: DatabaseView, age_s: float) -> Node:
@@ -137,7 +137,7 @@ def _database(view: DatabaseView, age_s: float) -> Node:
         id=f"database:{view.name}",
         tier="database",
         name=view.name,
-        kind=f"{_ENGINES[view.engine]} · {view.role}" if view.role else _ENGINES[view.engine],
+        kind=f"{ENGINES[view.engine]} · {view.role}" if view.role else ENGINES[view.engine],
         health=health,
         word=word,
         detail=detail,
@@ -297,7 +297,7 @@ def _server_caption(topology: Topology, nodes: tuple[Node, ...]) -> str:
 
 
 def _database_caption(topology: Topology) -> str:
-    engines = sorted({_ENGINES[view.engine] for view in topology.databases})
+    engines = sorted({ENGINES[view.engine] for view in topology.databases})
     return f"{' + '.join(engines)} · generation {topology.generation}" if engines else "unknown"
 
 

@@ -14,6 +14,7 @@ from app.core.queries import Read, older_jobs
 from app.core.reducer import Changes
 from app.core.topology import Graph
 from app.core.viewdata import count_text, database_now_ms, short_reason, snapshot_age_s
+from app.models import tree as tree_columns
 from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
 from app.models.roles import ID
 from app.models.tree import TreeModel
@@ -40,6 +41,10 @@ class TopologyPanel(QWidget):
         self.tree = _tree(theme)
         self.model = TreeModel(self)
         self.tree.setModel(self.model)
+        self.tree.header().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for place, width in ((tree_columns.STATUS, 150), (tree_columns.AGE, 110)):
+            self.tree.header().setSectionResizeMode(place, QHeaderView.ResizeMode.Interactive)
+            self.tree.header().resizeSection(place, width)
         self.tree.setItemDelegate(CellDelegate(theme, self.tree))
         self.model.modelReset.connect(self.tree.expandAll)
         self.details = NodeDetails(theme)
@@ -188,8 +193,8 @@ class LivePage(QWidget):
         self._splitter = splitter()
         self._splitter.addWidget(self.topology)
         self._splitter.addWidget(self.jobs)
-        self._splitter.setStretchFactor(0, 8)
-        self._splitter.setStretchFactor(1, 5)
+        self._splitter.setStretchFactor(0, 13)
+        self._splitter.setStretchFactor(1, 9)
         self.topology.setMinimumHeight(220)
         self.jobs.setMinimumHeight(150)
         box = QVBoxLayout(self)
@@ -251,8 +256,6 @@ def _tree(theme: Theme) -> QTreeView:
     header = tree.header()
     header.setAccessibleName("Cluster as a table: columns")
     header.setFont(font(tree.font(), 11.5))
-    header.setDefaultSectionSize(210)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-    header.setStretchLastSection(True)
+    header.setStretchLastSection(False)
     theme.on_change(tree, lambda: tree.setStyleSheet(item_view_sheet(theme.colors)))
     return tree

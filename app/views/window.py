@@ -1,11 +1,12 @@
 """The console's window: side rail, title with the connection, the verdict, and one page at a time."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QColor, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QLineEdit,
     QMainWindow,
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.profiles import ConsoleSection, Profile, ProfileError, save
+from app.core.profiles import ConsoleSection, ConsoleSettings, Profile, ProfileError, save, save_theme
 from app.core.profiles import Theme as ThemeChoice
 from app.core.reducer import Changes
 from app.core.viewdata import Verdict, cluster_text, indicator, verdict
@@ -31,6 +32,9 @@ from app.views.live import LivePage
 from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, tool_button
 from app.views.people import PeoplePage
 from backend.base.cli import program_version
+from backend.base.settings import SettingsError
+
+log = logging.getLogger(__name__)
 
 
 class Rail(QWidget):
@@ -132,11 +136,9 @@ class Banner(Card):
 
 
 class MainWindow(QMainWindow):
-    """Wires actions, pages and session; `closed` comes once, when the window really goes."""
+    """Wires actions, pages and session. `settings` are those of this run, `config` is the file that keeps them."""
 
-    closed = Signal()
-
-    def __init__(self, theme: Theme, session: Session, settings: ConsoleSection, config: Path) -> None:
+    def __init__(self, theme: Theme, session: Session, settings: ConsoleSettings, config: Path) -> None:
         super().__init__()
         self._theme = theme
         self._session = session
@@ -219,9 +221,9 @@ class MainWindow(QMainWindow):
         act["people"].triggered.connect(self._show_people)
         act["find"].triggered.connect(self._show_people)
         act["connection"].triggered.connect(lambda: self.ask_connection())
-        act["theme_system"].triggered.connect(lambda: self._theme.choose("system"))
-        act["theme_light"].triggered.connect(lambda: self._theme.choose("light"))
-        act["theme_dark"].triggered.connect(lambda: self._theme.choose("dark"))
+        act["theme_system"].triggered.connect(lambda: self._choose_theme("system"))
+        act["theme_light"].triggered.connect(lambda: self._choose_theme("light"))
+        act["theme_dark"].triggered.connect(lambda: self._choose_theme("dark"))
         act["theme_toggle"].triggered.connect(self._toggle_theme)
         act["keys"].triggered.connect(self._show_keys)
         act["about"].triggered.connect(self._show_about)
@@ -233,6 +235,7 @@ class MainWindow(QMainWindow):
     # ---------------------------------------------------------------- pages
 
     def show_page(self, page: QWidget) -> None:
+        self._pages.setFocus()  # else Qt hands the focus of what is hidden to the first button of the rail
         self._pages.setCurrentWidget(page)
         titles = {self.live: "Live view", self.people: "People", self.connect_pane: "Connection"}
         self._title.setText(titles[page])
@@ -253,14 +256,15 @@ class MainWindow(QMainWindow):
 
     def _enter(self, profile: Profile, remember: bool) -> None:
         if remember:
-            token_file = self._settings.token_file or str(self.config.parent / "console.token")
+            token_file = self._settings.console.token_file or str(self.config.parent / "console.token")
             section = ConsoleSection(profile.servers, token_file, self._theme.choice)
+            settings = ConsoleSettings(section, self._settings.log)
             try:
-                save(section, profile.token, self.config)
+                save(settings, profile.token, self.config)
             except ProfileError as error:
                 self.ask_connection(f"{error}.")
                 return
-            self._settings = section
+            self._settings = settings
         self._session.open(profile)
         self.show_page(self.live)
 
@@ -283,7 +287,14 @@ class MainWindow(QMainWindow):
     # ---------------------------------------------------------------- small commands
 
     def _toggle_theme(self) -> None:
-        self._theme.choose("light" if self._theme.colors.dark else "dark")
+        self._choose_theme("light" if self._theme.colors.dark else "dark")
+
+    def _choose_theme(self, choice: ThemeChoice) -> None:
+        self._theme.choose(choice)
+        try:
+            save_theme(choice, self.config)
+        except (ProfileError, SettingsError) as error:
+            log.warning("the choice of colours holds for this run only: %s", error)
 
     def _show_keys(self) -> None:
         lines = [f"{spec.keys[0]:<14}\t{spec.text.replace('&', '')}" for spec in SPECS.values() if spec.keys]
@@ -303,10 +314,6 @@ class MainWindow(QMainWindow):
         body = self.centralWidget()
         if body is not None and not isinstance(self.focusWidget(), QLineEdit):
             body.setFocus()
-
-    def closeEvent(self, event: QCloseEvent) -> None:
-        self.closed.emit()
-        super().closeEvent(event)
 
 
 _THEME_ACTIONS: Final[dict[ThemeChoice, Name]] = {

@@ -13,7 +13,7 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.profiles import ConsoleSection, Profile
+from app.core.profiles import ConsoleSettings, Profile
 from app.qt.bridge import THREAD_NAME, AsyncBridge
 from app.qt.session import Session
 from app.qt.store import Store
@@ -69,7 +69,7 @@ def theme(qapp: QApplication) -> Iterator[Theme]:
 
 @pytest.fixture
 def window(theme: Theme, session: Session, tmp_path: Path, qtbot: QtBot) -> MainWindow:
-    made = MainWindow(theme, session, ConsoleSection(), tmp_path / "config" / "console.toml")
+    made = MainWindow(theme, session, ConsoleSettings(), tmp_path / "config" / "console.toml")
     made.show()
     qtbot.waitExposed(made)
     return made

@@ -2,10 +2,8 @@
 
 import os
 import stat
-import tomllib
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +17,10 @@ from app.core.profiles import (
     read_token,
     resolve,
     save,
+    save_theme,
     server_urls,
 )
-from backend.base.settings import load
+from backend.base.settings import LogSettings, load
 
 
 @pytest.mark.parametrize(
@@ -93,17 +92,28 @@ def test_a_missing_token_file_is_one_line(tmp_path: Path) -> None:
 def test_saved_settings_are_read_back_and_the_token_is_private(tmp_path: Path) -> None:
     config, token = tmp_path / "deep" / "console.toml", tmp_path / 'odd "name"' / "токен"
     section = ConsoleSection(servers=("http://a:9191", "http://b:9191"), token_file=str(token), theme="dark")
+    settings = ConsoleSettings(section, LogSettings(level="debug"))
     old_mask = os.umask(0)
     try:
-        save(section, "ik_secret", config)
+        save(settings, "ik_secret", config)
     finally:
         os.umask(old_mask)
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert "ik_secret" not in config.read_text()
-    assert msgspec.convert(tomllib.loads(config.read_text())["console"], ConsoleSection) == section
-    assert load(ConsoleSettings, config, {}).console == section
+    assert load(ConsoleSettings, config, {}) == settings
     assert resolve(section) == Profile(section.servers, "ik_secret")
     assert [path.name for path in config.parent.iterdir()] == ["console.toml"]
+
+
+def test_a_choice_of_colours_is_kept_where_there_is_a_file_and_changes_nothing_else(tmp_path: Path) -> None:
+    config = tmp_path / "console.toml"
+    save_theme("dark", config)
+    assert not config.exists()
+    settings = ConsoleSettings(ConsoleSection(servers=("http://a:9191",), token_file="t"), LogSettings(format="json"))
+    save(settings, None, config)
+    save_theme("dark", config)
+    kept = load(ConsoleSettings, config, {})
+    assert (kept.console.theme, kept.console.servers, kept.log) == ("dark", settings.console.servers, settings.log)
 
 
 def test_the_command_line_wins_over_the_settings(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def test_a_full_disk_or_read_only_folder_is_one_line(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(ProfileError, match="cannot be stored"):
-        save(ConsoleSection(token_file=str(tmp_path / "t")), None, blocked / "console.toml")
+        save(ConsoleSettings(), None, blocked / "console.toml")
 
 
 def test_a_pasted_token_loses_its_line_end() -> None:
