@@ -3,7 +3,6 @@
 Only Linux and the BSDs need the question; there it is the X server or Wayland compositor that the environment names.
 """
 
-import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -50,8 +49,6 @@ def _reaches_x11(display: str) -> bool:
 
 
 def _reaches_socket(path: str) -> bool:
-    if not hasattr(socket, "AF_UNIX") or os.name != "posix":
-        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(TIMEOUT_S)
         try:
