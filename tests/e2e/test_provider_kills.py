@@ -1,0 +1,277 @@
+"""Kill any part of a print server in the middle of a job: it comes out once, and is charged once.
+
+Awkward moments by hand; the random ones are the campaign's. The outside checker has the last word in every test.
+"""
+
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from backend.checker.check import check
+from backend.checker.model import LedgerJob, Sent
+from tests.support.documents import GREY, write_pdf
+from tests.support.folders import scratch_folder
+from tests.support.processes import Process, run, wait_until
+from tests.support.site import PRICE, Site
+
+PAGES = 3
+SLOW_S = 1.0  # for one impression: time enough to kill somebody in the middle
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """One site for all tests here; each kills what it likes and starts it again."""
+    with scratch_folder("ik-site-") as folder, Site(folder) as site:
+        for process in list(Process.live):
+            process.shared = True
+        site.add_user("anna", restricted=False, balance=0)
+        yield site
+
+
+@pytest.fixture
+def document(site: Site) -> Iterator[Path]:
+    site.printers["q"].behave(impression_s=SLOW_S)
+    yield write_pdf(site.folder / "document.pdf", [GREY] * PAGES)
+    site.printers["q"].behave()
+
+
+def inner_backends(site: Site) -> list[int]:
+    """The process ids of the real backends that print to the site's printer."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0].decode(errors="replace") == site.printers["q"].uri:
+                found.append(int(folder.name))
+    return found
+
+
+def printing(site: Site, title: str) -> None:
+    """Wait until the printer has begun."""
+    wait_until(lambda: any(paper.key == title for paper in site.printed()), 40, f"{title} to be printing")
+
+
+def restart(process: Process) -> None:
+    process.kill9()
+    process.start()
+
+
+def settled(site: Site, title: str, *, times: int = 1) -> LedgerJob:
+    """The one job of that title, after the checker found nothing wrong with anything."""
+    site.wait_until_quiet()
+    ledger = site.ledger()
+    titles = {job.title for job in ledger.jobs} | {paper.key for paper in site.printed()} - {""}
+    sent = [Sent(key=key, user="anna", queue="q") for key in titles]
+    findings = check(site.printed(), sent, ledger, site.prices)
+    assert findings.ok, findings.text()
+    assert len([paper for paper in site.printed() if paper.key == title]) == times
+    (job,) = [job for job in ledger.jobs if job.title == title]
+    return job
+
+
+def test_kill_cupsd(site: Site, document: Path) -> None:
+    job_id = site.cupsd.lp("q", document, user="anna", title="kill cupsd")
+    printing(site, "kill cupsd")
+    site.cupsd.kill9()
+    site.cupsd.start()
+    site.cupsd.wait_for_state(job_id)
+    job = settled(site, "kill cupsd")
+    assert (job.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
+
+
+def test_kill_the_daemon(site: Site, document: Path) -> None:
+    job_id = site.cupsd.lp("q", document, user="anna", title="kill daemon")
+    printing(site, "kill daemon")
+    site.provider.kill9()
+    site.cupsd.wait_for_state(job_id)  # printing needs no daemon
+    site.start_provider()
+    assert settled(site, "kill daemon").charged == PAGES * PRICE
+
+
+def test_kill_the_wrapper(site: Site, document: Path) -> None:
+    """CUPS calls the job completed at once; what counts is that the real backend goes on."""
+    site.cupsd.lp("q", document, user="anna", title="kill wrapper")
+    printing(site, "kill wrapper")
+    os.kill(site.wrappers[0], signal.SIGKILL)
+    job = settled(site, "kill wrapper")
+    assert (job.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
+
+
+def test_kill_the_real_backend(site: Site, document: Path) -> None:
+    """CUPS tries again; the printer tells that it has it."""
+    site.cupsd.lp("q", document, user="anna", title="kill inner")
+    printing(site, "kill inner")
+    os.kill(inner_backends(site)[0], signal.SIGKILL)
+    job = settled(site, "kill inner")
+    assert (job.state, job.charged) == ("completed", PAGES * PRICE)
+
+
+def test_kill_everything(site: Site, document: Path) -> None:
+    job_id = site.cupsd.lp("q", document, user="anna", title="kill all")
+    printing(site, "kill all")
+    for pid in (*site.wrappers, *inner_backends(site)):
+        os.kill(pid, signal.SIGKILL)
+    for process in (site.cupsd.process, site.provider, site.server):
+        process.kill9()
+    site.start_server()
+    site.start_provider()
+    site.cupsd.start()
+    site.cupsd.wait_for_state(job_id)
+    job = settled(site, "kill all")
+    assert (job.state, job.charged) == ("completed", PAGES * PRICE)
+
+
+def test_kill_wrapper_and_cupsd_the_orphan_is_waited_for(site: Site, document: Path) -> None:
+    job_id = site.cupsd.lp("q", document, user="anna", title="orphan")
+    printing(site, "orphan")
+    os.kill(site.wrappers[0], signal.SIGKILL)
+    site.cupsd.kill9()
+    site.provider.kill9()
+    assert inner_backends(site)
+    site.start_provider()
+    site.cupsd.start()
+    site.cupsd.wait_for_state(job_id)
+    assert settled(site, "orphan").charged == PAGES * PRICE
+
+
+def test_the_daemon_away_for_the_whole_job(site: Site, document: Path) -> None:
+    site.printers["q"].behave()
+    site.provider.kill9()
+    job_id = site.cupsd.lp("q", document, user="anna", copies=2, title="daemon away")
+    site.cupsd.wait_for_state(job_id)
+    assert site.provider_command("status", check=False) == ""
+    site.start_provider()
+    job = settled(site, "daemon away")
+    assert (job.state, job.charged, job.marks) == ("completed", 2 * PAGES * PRICE, ("offline",))
+
+
+def test_the_daemon_away_and_cupsd_killed(site: Site, document: Path) -> None:
+    """Two backends without a daemon find each other by their run files."""
+    site.provider.kill9()
+    job_id = site.cupsd.lp("q", document, user="anna", title="both away")
+    printing(site, "both away")
+    site.cupsd.kill9()
+    site.cupsd.start()
+    site.cupsd.wait_for_state(job_id)
+    site.start_provider()
+    assert settled(site, "both away").charged == PAGES * PRICE
+
+
+def test_a_daemon_that_hangs_is_as_one_that_is_away(site: Site, document: Path) -> None:
+    site.printers["q"].behave()
+    site.provider.signal(signal.SIGSTOP)
+    job_id = site.cupsd.lp("q", document, user="anna", title="daemon hangs")
+    site.cupsd.wait_for_state(job_id)
+    site.provider.signal(signal.SIGCONT)
+    assert settled(site, "daemon hangs").charged == PAGES * PRICE
+
+
+def test_no_server_for_the_whole_job(site: Site, document: Path) -> None:
+    site.printers["q"].behave()
+    site.server.kill9()
+    job_id = site.cupsd.lp("q", document, user="anna", title="no server")
+    assert site.cupsd.wait_for_state(job_id).state == "completed"
+    status = subprocess.run(
+        [Path(site.provider.argv[0]), "--config", site.folder / "provider.toml", "status"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert status.returncode == 1
+    assert "no server answers" in status.stderr
+    assert "reports not sent: 1" in status.stdout
+    site.provider.kill9()  # and the daemon as well: the report is on the disk
+    site.start_provider()
+    site.start_server()
+    job = settled(site, "no server")
+    assert (job.charged, job.marks) == (PAGES * PRICE, ("offline",))
+
+
+def test_kill_the_wrapper_before_it_prints(site: Site, document: Path) -> None:
+    """CUPS calls it completed; nothing came out and nothing is charged."""
+    site.provider.signal(signal.SIGSTOP)
+    job_id = site.cupsd.lp("q", document, user="anna", title="never printed")
+    wait_until(lambda: site.wrappers, 30, "the backend to ask")
+    os.kill(site.wrappers[0], signal.SIGKILL)
+    site.provider.signal(signal.SIGCONT)
+    site.cupsd.wait_for_state(job_id)
+    site.wait_until_quiet()
+    assert not [paper for paper in site.printed() if paper.key == "never printed"]
+    assert not [job for job in site.ledger().jobs if job.title == "never printed" and (job.charged or job.reserved)]
+
+
+def test_a_canceled_orphan_is_ended(site: Site, document: Path) -> None:
+    """Nobody is left to pass the cancel on but the daemon."""
+    printer = site.printers["q"]
+    printer.process.signal(signal.SIGSTOP)  # the real backend waits for it for ever
+    try:
+        job_id = site.cupsd.lp("q", document, user="anna", title="canceled orphan")
+        wait_until(lambda: inner_backends(site), 30, "the real backend")
+        os.kill(site.wrappers[0], signal.SIGSTOP)
+        site.cupsd.cancel("q", job_id)
+        site.cupsd.wait_for_state(job_id, ("canceled",))
+        for pid in site.wrappers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not inner_backends(site), 40, "the orphan to be ended")
+    finally:
+        printer.process.signal(signal.SIGCONT)
+    site.wait_until_quiet()
+    (job,) = [job for job in site.ledger().jobs if job.title == "canceled orphan"]
+    assert (job.state, job.charged) == ("canceled", 0)
+
+
+# ---------------------------------------------------------------- a full disk
+
+
+def small_disk(folder: Path, size: str) -> Sequence[str]:
+    return ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0711", "tmpfs", str(folder)]
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room there is; the file that does."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+    return ballast
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_stops_acceptance_with_the_reason_and_loses_nothing() -> None:
+    with scratch_folder("ik-site-") as folder:
+        state = folder / "provider"
+        state.mkdir()
+        run(small_disk(state, "1m"))
+        try:
+            with Site(folder) as site:
+                site.add_user("anna", restricted=False, balance=0)
+                document = write_pdf(folder / "document.pdf", [GREY] * PAGES)
+                ballast = fill(state)
+                job_id = site.cupsd.lp("q", document, user="anna", title="full disk")
+
+                def told() -> bool:
+                    return "No space left on device" in site.cupsd.job(job_id).message
+
+                wait_until(told, 40, "the reason to be told")
+                assert site.cupsd.job(job_id).state == "processing"
+                assert site.printed() == []
+                wait_until(
+                    lambda: "No space" in site.provider_command("status", check=False), 20, "the status to say so"
+                )
+                ballast.unlink()
+                site.cupsd.wait_for_state(job_id)
+                assert settled(site, "full disk").charged == PAGES * PRICE
+        finally:
+            run(["umount", str(state)])
