@@ -21,8 +21,8 @@ from provider.errors import JournalError
 from provider.jobs import events as ev
 from provider.jobs import machine
 from provider.jobs.book import Book
-from provider.jobs.machine import JobState, Moment
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.state import JobState, Moment, begin, is_open, resume
 from provider.journal import runs
 
 KILL_AFTER_S: Final = 10.0
@@ -76,7 +76,7 @@ class Desk:
     def start(self, records: list[JobRecord]) -> None:
         """Take up what the journal says is not settled."""
         for record in records:
-            state, effects = machine.resume(record, self._moment())
+            state, effects = resume(record, self._moment())
             self._enter(record.job_id, state, effects)
 
     def session(self, ask: Ask, analyse: Callable[[], Awaitable[JobFacts]]) -> Session:
@@ -112,7 +112,7 @@ class Desk:
     @property
     def open_jobs(self) -> list[str]:
         """The jobs whose reservations are to be renewed, oldest first."""
-        return [job_id for job_id, state in self._states.items() if machine.is_open(state)]
+        return [job_id for job_id, state in self._states.items() if is_open(state)]
 
     @property
     def states(self) -> list[JobState]:
@@ -134,13 +134,13 @@ class Desk:
         if known is not None and known not in self._states:
             record = await self._book.fetch(known)
             if record is not None and known not in self._states:
-                state, effects = machine.resume(record, self._moment())
+                state, effects = resume(record, self._moment())
                 self._enter(known, state, tuple(e for e in effects if not isinstance(e, ev.Forget)))
         if known is not None and known in self._states:
             return known
         job_id = self._by_printing.get(ask.printing) or wanted_id or uuid7()
         if job_id not in self._states:
-            self._enter(job_id, machine.begin(job_id, ask, self._moment()), ())
+            self._enter(job_id, begin(job_id, ask, self._moment()), ())
         return job_id
 
     def _enter(self, job_id: str, state: JobState, effects: tuple[ev.Effect, ...]) -> None:

@@ -17,12 +17,11 @@ Invariants:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import replace
+from typing import Any, Final
 
 from msgspec.structs import replace as change
 
-from backend.wire.messages import Printing
 from provider.jobs import rules
 from provider.jobs.events import (
     Adopted,
@@ -58,7 +57,8 @@ from provider.jobs.events import (
     Write,
     Written,
 )
-from provider.jobs.model import Ask, CupsState, Ending, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import CupsState, Ending, JobRecord, PrinterWord, RunRecord
+from provider.jobs.state import JobState, Moment, Step, with_ask
 
 DECIDE_S: Final = 1.8  # promise P12 is 2 s; the rest is the way back to the backend
 LOOK_AGAIN_S: Final = 0.25
@@ -69,79 +69,11 @@ PRINTER_TRIES: Final = 3
 LONGEST_POLL_S: Final = 30.0
 WRITE_AGAIN_S: Final = 1.0
 
-Stage = Literal[
-    "looking",
-    "asking_printer",
-    "asking_cups",
-    "analysing",
-    "writing",
-    "authorising",
-    "printing",
-    "finishing",
-    "waiting",
-    "closing",
-    "reporting",
-    "over",
-]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a step happens; `fresh_id` is a new UUID, used at most once."""
-
-    monotonic_s: float
-    now_ms: int
-    fresh_id: str
-
-
-@dataclass(frozen=True)
-class JobState:
-    """`record` is what is on disk or on its way there; `printers` are the sessions that were told to print."""
-
-    record: JobRecord
-    stage: Stage = "waiting"
-    token: int = 0
-    on_disk: bool = False
-    session: int | None = None
-    ask: Ask | None = None
-    asked_at_s: float = 0.0
-    printers: frozenset[int] = frozenset()
-    locked: bool = False
-    highest_run: int = 0
-    wake_at_s: float | None = None
-    deadline_s: float = 0.0
-    cups_tries: int = 0
-    printer_tries: int = 0
-    printer_since_s: float | None = None
-
-
-Step = tuple[JobState, tuple[Effect, ...]]
-
-
-def begin(job_id: str, ask: Ask, moment: Moment) -> JobState:
-    """A printing nobody has seen before. Nothing of it is on disk yet."""
-    return JobState(_with_ask(_blank(job_id, ask.printing, moment), ask))
-
-
-def resume(record: JobRecord, moment: Moment) -> Step:
-    """A printing found in the journal after a restart, or one that a backend asks for again."""
-    state = JobState(record, on_disk=True)
-    if record.phase == "ended":
-        return replace(state, stage="reporting"), (SendReport(record),)
-    if record.phase in ("settled", "denied"):
-        return replace(state, stage="over"), (Forget(),)
-    return replace(state, wake_at_s=moment.monotonic_s), ()
-
 
 def step(state: JobState, event: Event, moment: Moment) -> Step:
     """What the event makes of the job, and what is to be done. Events that do not fit its stage change nothing."""
     handler: Callable[[JobState, Any, Moment], Step] = _HANDLERS[type(event)]
     return handler(state, event, moment)
-
-
-def is_open(state: JobState) -> bool:
-    """Whether its reservation is to be renewed: it may still print, or what it printed is not reported yet."""
-    return state.on_disk and state.record.phase in ("open", "ended")
 
 
 # ---------------------------------------------------------------- sessions
@@ -292,7 +224,7 @@ def _analysed(state: JobState, event: Analysed, moment: Moment) -> Step:
     if state.stage != "analysing" or event.token != state.token or state.ask is None:
         return state, ()
     record = change(
-        _with_ask(state.record, state.ask),
+        with_ask(state.record, state.ask),
         phase="open",
         settled_at=None,
         refusal="",
@@ -499,23 +431,6 @@ def _tick(state: JobState, event: Tick, moment: Moment) -> Step:
         state = replace(state, token=state.token + 1, wake_at_s=None)
         return state, (Write(state.token, state.record),)
     return replace(state, wake_at_s=None), ()
-
-
-def _blank(job_id: str, printing: Printing, moment: Moment) -> JobRecord:
-    return JobRecord(job_id=job_id, printing=printing, queue="", user_name="", created_at=moment.now_ms)
-
-
-def _with_ask(record: JobRecord, ask: Ask) -> JobRecord:
-    return change(
-        record,
-        queue=ask.queue,
-        user_name=ask.user_name,
-        cups_user_name=ask.cups_user_name,
-        title=ask.title,
-        host=ask.host,
-        device_uri=ask.device_uri,
-        documents=max(record.documents, ask.documents),
-    )
 
 
 _HANDLERS: Final[dict[type, Callable[[JobState, Any, Moment], Step]]] = {

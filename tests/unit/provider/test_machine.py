@@ -44,8 +44,9 @@ from provider.jobs.events import (
     Write,
     Written,
 )
-from provider.jobs.machine import JobState, Moment, begin, resume, step
+from provider.jobs.machine import step
 from provider.jobs.model import Ask, CupsState, Evidence, JobRecord, PrinterWord, RunRecord
+from provider.jobs.state import JobState, Moment, begin, resume
 
 FACTS = JobFacts(impressions=10, sheets=10)
 ASK = Ask(
