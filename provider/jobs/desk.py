@@ -80,15 +80,15 @@ class Desk:
             self._enter(record.job_id, state, effects)
 
     def session(self, ask: Ask, analyse: Callable[[], Awaitable[JobFacts]]) -> Session:
-        """A backend has come to ask; `enter` says so, `gone` must follow whatever happens."""
+        """A backend has come. Nothing is known of it until `enter`, which `gone` must follow whatever happens."""
         reply: asyncio.Future[ev.Reply] = asyncio.get_running_loop().create_future()
         session = Session(self._next_session, ask, analyse, reply)
         self._next_session += 1
-        self._sessions[session.number] = session
         return session
 
     async def enter(self, session: Session) -> None:
         """Put the question; the session's `reply` will be set."""
+        self._sessions[session.number] = session
         job_id = await self._job_of(session.ask)
         if session.number in self._sessions:
             session.job_id = job_id

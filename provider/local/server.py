@@ -63,7 +63,7 @@ class LocalServer:
         draft.unlink(missing_ok=True)
         listener.bind(str(draft))
         draft.chmod(0o666)  # who may ask is decided by who it is, not by the file's mode
-        listener.listen(128)
+        listener.listen(MAX_CONNECTIONS)
         listener.setblocking(False)
         draft.rename(self._path)  # a backend finds the old socket or the new one, never none
         self._listener = listener
