@@ -1,0 +1,173 @@
+"""The provider's command line with a real server: enrolment that a lost answer does not burn, status, errors."""
+
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.app_server import AppServer
+from tests.support.folders import scratch_folder
+from tests.support.processes import Process, run, wait_until
+from tests.support.site import BIN
+
+PROGRAM = BIN / "inkeeper-provider"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AppServer]:
+    with scratch_folder() as folder, AppServer(folder) as server:
+        server.process.shared = True
+        yield server
+
+
+class Provider:
+    """A provider's settings, without a cupsd behind them."""
+
+    def __init__(self, folder: Path, name: str, *urls: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.state = folder / "state"
+        self.config = folder / "provider.toml"
+        self.config.write_text(
+            f'[provider]\nname = "{name}"\nstate_dir = "{self.state}"\n[servers]\nurls = {json.dumps(urls)}\n'
+            f'[cups]\nserver = "{folder}/cups.sock"\n'
+        )
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        done = run([PROGRAM, "--config", self.config, *words], check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def daemon(self) -> Process:
+        argv: list[str | Path] = [PROGRAM, "--config", self.config, "run"]
+        process = Process("provider", argv, log=self.folder / "log")
+        process.start()
+        process.wait_for(lambda: "listens at" in process.written(), 20, "it listened")
+        return process
+
+
+def token(server: AppServer, name: str) -> str:
+    return server.command("token", "create", "--role", "provider", "--name", name)
+
+
+def test_enrolment_survives_a_lost_answer_and_a_server_that_is_away(server: AppServer, scratch: Path) -> None:
+    provider = Provider(scratch, "lost", server.url)
+    once = token(server, "lost")
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the question, and the answer is lost
+        lost = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        thread = threading.Thread(target=_forward_and_forget, args=(deaf, server.port), daemon=True)
+        thread.start()
+        code, said, error = provider.run("enroll", "--server", lost, "--token", once)
+    assert (code, said) == (1, "")
+    assert "enrolment failed" in error
+    secret = (provider.state / "secret").read_text()
+    assert stat.S_IMODE((provider.state / "secret").stat().st_mode) == 0o600
+    for _ in range(2):
+        code, said, error = provider.run("enroll", "--server", server.url, "--token", once)
+        assert (code, error) == (0, "")
+        assert said.startswith("provider lost is enrolled (number ")
+    assert (provider.state / "secret").read_text() == secret
+
+
+def _forward_and_forget(listener: socket.socket, port: int) -> None:
+    """Hand every question on to the server, wait for its answer, and hang up."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, socket.create_connection(("127.0.0.1", port)) as onward:
+            while onward not in select.select([connection, onward], [], [], 10)[0]:
+                data = connection.recv(1 << 16)
+                if not data:
+                    break
+                onward.sendall(data)
+
+
+def test_a_wrong_token_is_refused_and_a_second_provider_of_that_name_too(server: AppServer, scratch: Path) -> None:
+    provider = Provider(scratch, "wrong", server.url)
+    code, _, error = provider.run("enroll", "--server", server.url, "--token", "ik_not_a_token_of_this_server")
+    assert code == 1
+    assert error.count("\n") == 1
+    assert "enrolment token is not valid" in error
+
+
+def test_run_and_status(server: AppServer, scratch: Path) -> None:
+    provider = Provider(scratch, "status", server.url)
+    assert provider.run("run")[2] == (
+        "inkeeper-provider: this provider is not enrolled: run `inkeeper-provider enroll --server URL --token TOKEN`\n"
+    )
+    provider.run("enroll", "--server", server.url, "--token", token(server, "status"))
+    code, said, error = provider.run("status")
+    assert (code, said) == (1, "")
+    assert "the daemon does not answer at" in error
+    daemon = provider.daemon()
+    try:
+        wait_until(lambda: provider.run("status")[0] == 0, 20, "a server to answer")
+        said = provider.run("status")[1]
+        assert f"server {server.url}: answers" in said
+        assert "cupsd: " in said  # there is none
+        code, _, error = provider.run("run")
+        assert (code, error) == (
+            1,
+            f"inkeeper-provider: another provider runs with the state folder {provider.state}\n",
+        )
+    finally:
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_for_end() == 0
+        daemon.stop()
+    secret = (provider.state / "secret").read_text().strip()
+    assert secret not in daemon.written()
+
+
+def test_status_says_that_no_server_answers(scratch: Path, server: AppServer) -> None:
+    provider = Provider(scratch, "alone", server.url)
+    provider.run("enroll", "--server", server.url, "--token", token(server, "alone"))
+    cluster = provider.state / "cluster.json"
+    cluster.write_text(cluster.read_text().replace(server.url, "http://127.0.0.1:9"))
+    provider.config.write_text(provider.config.read_text().replace(server.url, "http://127.0.0.1:9"))
+    daemon = provider.daemon()
+    try:
+        code, said, error = provider.run("status")
+        assert code == 1
+        assert "server http://127.0.0.1:9: does not answer" in said
+        assert error.startswith("inkeeper-provider: no server answers: http://127.0.0.1:9: cannot be reached")
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_the_commands_that_are_not_there_yet_say_so(scratch: Path) -> None:
+    provider = Provider(scratch, "x")
+    for command in ("activate", "standby"):
+        code, _, error = provider.run(command)
+        assert (code, error) == (
+            1,
+            "inkeeper-provider: print clusters are not yet available; this provider is always active\n",
+        )
+    assert "there is no journal in" in provider.run("journal", "show")[2]
+
+
+@pytest.mark.parametrize("words", [["sing"], [], ["track"], ["journal", "burn"], ["enroll", "--server", "x"]])
+def test_a_wrong_command_line_is_usage(scratch: Path, words: list[str]) -> None:
+    code, said, error = Provider(scratch, "x").run(*words)
+    assert (code, said, error.count("\n")) == (2, "", 1)
+
+
+def test_help_and_version_need_no_settings() -> None:
+    for option in ("--help", "--version"):
+        environ = {**os.environ, "INKEEPER_CONFIG": "/nowhere"}
+        assert run([PROGRAM, option], env=environ).stdout.startswith(("usage: inkeeper-provider", "inkeeper-provider "))
+
+
+def test_a_policy_that_is_not_available_is_named(scratch: Path) -> None:
+    provider = Provider(scratch, "x")
+    environ = {**os.environ, "INKEEPER_OFFLINE_POLICY": "hold"}
+    done = run([PROGRAM, "--config", provider.config, "status"], env=environ, check=False)
+    assert done.returncode == 1
+    assert '"hold" is not yet available; "allow" is' in done.stderr
