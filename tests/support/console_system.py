@@ -179,7 +179,14 @@ class System:
         return body
 
     def report(
-        self, provider: PlayedProvider, job: Authorise, printed: int, outcome: Outcome = "completed", **facts: bool
+        self,
+        provider: PlayedProvider,
+        job: Authorise,
+        printed: int,
+        outcome: Outcome = "completed",
+        *,
+        estimated: bool = False,
+        offline: bool = False,
     ) -> None:
         body = Report(
             command_id=uuid7(),
@@ -193,12 +200,21 @@ class System:
             revision=1,
             outcome=outcome,
             printed=Printed(impressions=printed, sheets=printed),
-            estimated=facts.get("estimated", False),
-            offline=facts.get("offline", False),
+            estimated=estimated,
+            offline=offline,
         )
         self._ask("jobs/report", body, provider.secret, ReportAnswer)
 
     def print_job(
-        self, provider: PlayedProvider, queue: str, user: str, title: str, impressions: int, **facts: bool
+        self,
+        provider: PlayedProvider,
+        queue: str,
+        user: str,
+        title: str,
+        impressions: int,
+        *,
+        estimated: bool = False,
+        offline: bool = False,
     ) -> None:
-        self.report(provider, self.authorise(provider, queue, user, title, impressions), impressions, **facts)
+        job = self.authorise(provider, queue, user, title, impressions)
+        self.report(provider, job, impressions, estimated=estimated, offline=offline)
