@@ -52,6 +52,7 @@ from provider.uplink.sender import Uplink
 PROGRAM: Final = "inkeeper-provider"
 ENROL_S: Final = 20.0
 STATUS_S: Final = 10.0
+ANALYSIS_QUEUE_S: Final = 1800.0
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +140,8 @@ async def _build(settings: ProviderSettings, secret: str, stack: contextlib.Asyn
     client.generation = cluster.generation
     stack.push_async_callback(client.aclose)
     cupsd = Cupsd(settings.cups.server)
-    analyser = Analyser(workers=settings.analysis.workers)
+    # A burst of documents waits its turn: it is the printing that has a deadline, not the looking.
+    analyser = Analyser(workers=settings.analysis.workers, wait_s=ANALYSIS_QUEUE_S)
     try:
         await analyser.start()
     except WorkerDied as error:

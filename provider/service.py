@@ -31,7 +31,7 @@ from provider.analysis.worker import Analyser
 from provider.cups import identity, printer
 from provider.cups.client import Cupsd
 from provider.enrolment import Cluster, known_servers, write_cluster
-from provider.errors import CupsError
+from provider.errors import CupsError, JournalError
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
 from provider.jobs.model import CupsState, JobRecord, PrinterWord, RunRecord
@@ -189,9 +189,13 @@ class Service:
     async def run_heartbeats(self) -> None:
         while True:
             started_s = self._clock.monotonic_s()
-            answer = await self._uplink.beat(await self._heartbeat())
-            if answer is not None:
-                await self._take_cluster(answer)
+            answer: HeartbeatAnswer | None = None
+            try:
+                answer = await self._uplink.beat(await self._heartbeat())
+                if answer is not None:
+                    await self._take_cluster(answer)
+            except Exception:  # noqa: BLE001  # a heartbeat that fails unforeseen must not be the last
+                _log.exception("a heartbeat failed")
             await asyncio.sleep(max(0.05, beat_pause_s(answer) - (self._clock.monotonic_s() - started_s)))
 
     async def run_adoption(self) -> None:
@@ -280,7 +284,7 @@ class Service:
         for name in names:
             try:
                 await self._adopt(name)
-            except (CupsError, OSError) as error:
+            except (CupsError, JournalError, OSError) as error:
                 _log.warning("run %s cannot be taken in now: %s", name, error)
 
     async def _adopt(self, name: str, job_id: str = "") -> None:

@@ -31,12 +31,12 @@ class ServersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CupsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`server`: `host:port` or the path of cupsd's socket; `server_bin`: its ServerBin; `user`, `group`: its User
-    and Group.
-    """
+    """`server`: `host:port` or the path of cupsd's socket; `server_bin`, `server_root`: its ServerBin and ServerRoot;
+    `user`, `group`: its User and Group."""
 
     server: str = "/run/cups/cups.sock"
     server_bin: str = "/usr/lib/cups"
+    server_root: str = "/etc/cups"
     user: str = "lp"
     group: str = "lp"
 

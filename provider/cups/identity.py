@@ -47,7 +47,7 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
         cups_user_name=question.user,
         title=question.title,
         host=options.get("job-originating-host-name", "") or (job.host if job else ""),
-        device_uri=question.device_uri,
+        device_uri=without_password(question.device_uri),
         documents=job.documents if job else 1,
         incarnation=question.incarnation,
     )
@@ -107,7 +107,7 @@ async def identify_run(cupsd: Cupsd, started: Started, rules: UserNames) -> Ask:
         cups_user_name=started.user,
         title=started.title,
         host=parse_options(started.options).get("job-originating-host-name", ""),
-        device_uri=started.device_uri,
+        device_uri=without_password(started.device_uri),
         documents=job.documents if job and job.time_at_creation == printing.time_at_creation else 1,
         incarnation=started.incarnation,
     )
@@ -120,6 +120,13 @@ async def state_of(cupsd: Cupsd, printing: Printing) -> CupsState:
     except CupsError:
         return "unreachable"
     return judge_state(job, printing)
+
+
+def without_password(uri: str) -> str:
+    """The URI without user and password: what is kept and shown of it. Pure."""
+    scheme, separator, rest = uri.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else uri
 
 
 def judge_state(job: CupsJob | None, printing: Printing) -> CupsState:

@@ -7,6 +7,8 @@ again, so a job id alone is not believed: name, user and age have to fit too. Wh
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from provider.cups import ipp
@@ -58,12 +60,26 @@ async def ask_about(
     device_uri: str, run: RunRecord, title: str, user_name: str, others: frozenset[int] = frozenset()
 ) -> PrinterWord:
     """The printer's word on a run. Never raises: a printer that cannot be asked is `UNREACHED`."""
-    age_s = max(0.0, time.time() - run.started_at / 1000)
-    wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_s, others)
+    wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_of(run), others)
     try:
         return await _ask(printer_client(device_uri), wanted)
     except CupsError:
         return UNREACHED
+
+
+def age_of(run: RunRecord) -> float:
+    """How long ago the run began, in seconds: by a clock that nobody sets, where the machine has run ever since."""
+    if run.boot_id and run.boot_id == _boot_id():
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - run.boot_ms / 1000)
+    return max(0.0, time.time() - run.started_at / 1000)
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 async def _ask(client: IppClient, wanted: Wanted) -> PrinterWord:

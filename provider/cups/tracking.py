@@ -9,9 +9,11 @@ makes the change, since it knows every way to prove to cupsd who asks.
 import asyncio
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from grp import getgrnam
 from importlib.resources import files
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from provider.cups.client import SCHEME, Cupsd, Queue
+from provider.cups.identity import without_password
 from provider.errors import CupsError
 from provider.files import write_whole
 from provider.settings import ProviderSettings
@@ -45,35 +48,43 @@ class Tracked:
 async def track(settings: ProviderSettings, name: str) -> Tracked:
     """Put the queue behind the backend. Doing it again updates the backend and its settings."""
     cupsd = Cupsd(settings.cups.server)
-    queue = await _find(cupsd, name)
+    queues = await cupsd.queues()
+    queue = _pick(cupsd, queues, name)
     if queue.is_class:
         raise TrackingError(f"{name} is a class: track the queues in it")
-    inner = queue.device_uri.removeprefix(SCHEME)
-    if not inner or ":" not in inner:
+    shown = queue.device_uri.removeprefix(SCHEME)
+    if not shown or ":" not in shown:
         raise TrackingError(f"{name} has no printer: its device URI is {queue.device_uri!r}")
-    uris = {q.device_uri.removeprefix(SCHEME) for q in await cupsd.queues() if q.device_uri.startswith(SCHEME)}
-    await asyncio.to_thread(install, settings, {*uris, inner})
+    await asyncio.to_thread(install, settings, {**_tracked(queues), name: shown})
     changed = not queue.device_uri.startswith(SCHEME)
     if changed:
-        await asyncio.to_thread(_set_device_uri, settings, name, SCHEME + inner)
-        queue = await _confirm(cupsd, name, SCHEME + inner)
-    return Tracked(changed, queue.device_uri, _warnings(settings, queue))
+        queue = await _change(settings, cupsd, name, SCHEME + shown)
+    return Tracked(changed, queue.device_uri, _warnings(queue))
 
 
 async def untrack(settings: ProviderSettings, name: str) -> Tracked:
-    """Give the queue its real device URI back."""
+    """Give the queue its real device URI back, with the password that it had."""
     cupsd = Cupsd(settings.cups.server)
-    queue = await _find(cupsd, name)
-    inner = queue.device_uri.removeprefix(SCHEME)
-    changed = queue.device_uri.startswith(SCHEME)
-    if changed:
-        await asyncio.to_thread(_set_device_uri, settings, name, inner)
-        await _confirm(cupsd, name, inner)
-    return Tracked(changed, inner, ())
-
-
-async def _find(cupsd: Cupsd, name: str) -> Queue:
     queues = await cupsd.queues()
+    queue = _pick(cupsd, queues, name)
+    if not queue.device_uri.startswith(SCHEME):
+        return Tracked(False, queue.device_uri, ())
+    shown = queue.device_uri.removeprefix(SCHEME)
+    queue = await _change(settings, cupsd, name, await asyncio.to_thread(full_uri, settings, name, shown))
+    await asyncio.to_thread(install, settings, {other: uri for other, uri in _tracked(queues).items() if other != name})
+    return Tracked(True, queue.device_uri, ())
+
+
+def _tracked(queues: Sequence[Queue]) -> dict[str, str]:
+    """The tracked queues and their real device URIs as cupsd shows them."""
+    return {
+        queue.report.name: queue.device_uri.removeprefix(SCHEME)
+        for queue in queues
+        if queue.device_uri.startswith(SCHEME)
+    }
+
+
+def _pick(cupsd: Cupsd, queues: Sequence[Queue], name: str) -> Queue:
     found = next((queue for queue in queues if queue.report.name == name), None)
     if found is None:
         known = ", ".join(queue.report.name for queue in queues) or "none"
@@ -81,39 +92,59 @@ async def _find(cupsd: Cupsd, name: str) -> Queue:
     return found
 
 
-async def _confirm(cupsd: Cupsd, name: str, device_uri: str) -> Queue:
-    queue = await _find(cupsd, name)
-    if queue.device_uri != device_uri:
-        raise TrackingError(f"cupsd did not take the device URI of {name}: it is {queue.device_uri}, not {device_uri}")
+async def _change(settings: ProviderSettings, cupsd: Cupsd, name: str, device_uri: str) -> Queue:
+    """Set the queue's device URI and see that cupsd took it."""
+    await asyncio.to_thread(_set_device_uri, settings, name, device_uri)
+    queue = _pick(cupsd, await cupsd.queues(), name)
+    if queue.device_uri != without_password(device_uri):
+        raise TrackingError(f"cupsd did not take the device URI of {name}: it is {queue.device_uri}")
     return queue
 
 
-def _warnings(settings: ProviderSettings, queue: Queue) -> tuple[str, ...]:
-    name = queue.report.name
-    warnings = []
-    if queue.unauthenticated:
-        warnings.append(
-            f"cupsd takes any user name that a client claims for {name}: whoever can reach it prints on others' money; "
-            "let it ask for passwords (AuthType in cupsd.conf)"
-        )
-    if os.geteuid() == 0 and not settings.state_dir.is_dir():
-        warnings.append(f"{settings.state_dir} is not there yet: the daemon makes it when it runs")
-    return tuple(warnings)
+def full_uri(settings: ProviderSettings, name: str, shown: str) -> str:
+    """The queue's real device URI with its password, which cupsd shows to nobody.
+
+    Once a queue is tracked the password stands in the backend's own settings, before that in cupsd's printers.conf.
+    Where neither is to be had, or tells of another printer, the URI is as cupsd shows it.
+    """
+    backend_conf = _text(Path(settings.cups.server_bin) / CONF)
+    cupsd_conf = _text(Path(settings.cups.server_root) / "printers.conf")
+    found = re.findall(rf"^uri={re.escape(name)} (.*)$", backend_conf, re.MULTILINE)
+    section = re.search(rf"^<(?:Default)?Printer {re.escape(name)}>$(.*?)^</", cupsd_conf, re.MULTILINE | re.DOTALL)
+    found += re.findall(r"^DeviceURI (.*)$", section[1], re.MULTILINE) if section else []
+    return next((uri for uri in found if without_password(uri) == shown), shown)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _warnings(queue: Queue) -> tuple[str, ...]:
+    if not queue.unauthenticated:
+        return ()
+    return (
+        f"cupsd takes any user name that a client claims for {queue.report.name}: whoever can reach it prints on "
+        "others' money; let it ask for passwords (AuthType in cupsd.conf)",
+    )
 
 
 # ---------------------------------------------------------------- the backend and its settings
 
 
-def install(settings: ProviderSettings, device_uris: set[str]) -> None:
-    """Make the backend and its settings what this version wants. Raises TrackingError."""
+def install(settings: ProviderSettings, tracked: Mapping[str, str]) -> None:
+    """Make the backend and its settings what this version wants for these queues. Raises TrackingError."""
     server_bin = Path(settings.cups.server_bin)
     folder = server_bin / "backend"
     if not folder.is_dir():
         raise TrackingError(f"{folder} is not there: [cups] server_bin must be cupsd's ServerBin")
+    uris = {name: full_uri(settings, name, shown) for name, shown in tracked.items()}
     source = files("provider.cups_backend").joinpath("inkeeper.py").read_bytes()
     try:
         _install_file(folder / BACKEND, source, MODE)
-        _install_file(server_bin / CONF, backend_settings(settings, device_uris).encode(), 0o600)
+        _install_file(server_bin / CONF, backend_settings(settings, uris).encode(), 0o600)
         settings.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise TrackingError(f"{error.filename or folder}: {error.strerror}; track needs root") from error
@@ -128,8 +159,9 @@ def _install_file(path: Path, content: bytes, mode: int) -> None:
         write_whole(path, content, mode)
 
 
-def backend_settings(settings: ProviderSettings, device_uris: set[str]) -> str:
-    """The small file that the backend reads: where its daemon is, and what to do without it."""
+def backend_settings(settings: ProviderSettings, uris: Mapping[str, str]) -> str:
+    """The small file that the backend reads: where its daemon is, what to do without it, which files it may write as
+    root, and the URIs that have a password."""
     user, group = settings.cups.user, settings.cups.group
     try:
         uid, gid = pwd.getpwnam(user).pw_uid, getgrnam(group).gr_gid
@@ -142,7 +174,8 @@ def backend_settings(settings: ProviderSettings, device_uris: set[str]) -> str:
         f"policy={settings.offline.policy}",
         f"uid={uid}",
         f"gid={gid}",
-        *(f"file={uri}" for uri in sorted(device_uris) if uri.startswith("file:")),
+        *(f"file={uri}" for uri in sorted(set(uris.values())) if uri.startswith("file:")),
+        *(f"uri={name} {uri}" for name, uri in sorted(uris.items()) if uri != without_password(uri)),
     ]
     return "\n".join(lines) + "\n"
 

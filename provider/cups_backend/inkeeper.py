@@ -105,7 +105,7 @@ def describe(arguments: "list[str]", environ: "dict[str, str]", size: int) -> "d
         "options": arguments[5],
         "named_file": "1" if len(arguments) > 6 else "0",
         "queue": environ.get("PRINTER", ""),
-        "device_uri": environ.get("DEVICE_URI", "").partition(":/")[2],
+        "device_uri": sanitized(environ.get("DEVICE_URI", "").partition(":/")[2]),
         "content_type": environ.get("FINAL_CONTENT_TYPE") or environ.get("CONTENT_TYPE", ""),
         "document_bytes": str(size),
         "request_root": environ.get("CUPS_REQUESTROOT", ""),
@@ -208,6 +208,15 @@ def now_ms() -> int:
     return time.time_ns() // 1000000
 
 
+def boot_id() -> str:
+    """Names the life of this machine in which `boot_ms` counts: the wall clock may be set in between."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def record(fields: "dict[str, object]") -> bytes:
     """One record of the journal's format with these fields as JSON."""
     members = []
@@ -228,6 +237,8 @@ def record(fields: "dict[str, object]") -> bytes:
 def started_fields(question: "dict[str, str]", permission: "dict[str, str]") -> "dict[str, object]":
     """What the run file says of the run: enough to charge it though nothing else is left."""
     fields: dict[str, object] = {"kind": "started", "v": 1, "started_at": now_ms(), "pid": os.getpid()}
+    fields["boot_id"] = boot_id()
+    fields["boot_ms"] = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
     fields["job_id"] = permission.get("job_id", "")
     fields["incarnation"] = permission.get("incarnation") or question["incarnation"]
     for key in ("run", "attempt", "document"):
@@ -370,7 +381,16 @@ class Job:
         self.environ = environ
         self.document = document
         self.settings = read_settings(f"{environ.get('CUPS_SERVERBIN', '')}/inkeeper.conf")
+        self.inner = self.real_uri(environ.get("DEVICE_URI", "").partition(":/")[2])
         self.question = describe(arguments, environ, os.fstat(document).st_size)
+
+    def real_uri(self, shown: str) -> str:
+        """The real device URI with its password: that stands in our settings, cupsd would show it to everybody."""
+        for line in self.settings.get("uri", ()):
+            queue, _, uri = line.partition(" ")
+            if queue == self.environ.get("PRINTER") and sanitized(uri) == sanitized(shown):
+                return uri
+        return shown
 
     def attempt(self) -> int:
         """One question and what follows from the answer: the exit code. Raises Busy when it is to be asked again."""
@@ -433,7 +453,7 @@ class Job:
         pid = os.fork()
         if pid:
             return pid
-        inner = self.question["device_uri"]
+        inner = self.inner
         what = "file" if inner.startswith("file:") else "backend"
         try:
             os.setpgid(0, 0)  # cupsd signals our whole group; of a second SIGTERM a backend dies without a word

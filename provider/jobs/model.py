@@ -35,11 +35,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One run of the real backend. `name` is its run file's; `facts` are those of its own document."""
+    """One run of the real backend. `name` is its run file's; `facts` are those of its own document. `boot_ms` is
+    when it
+    began by the clock of the machine's life `boot_id`, which nobody can set."""
 
     number: int
     name: str
     started_at: int
+    boot_id: str = ""
+    boot_ms: int = 0
     attempt: int = 0
     document: int = 1
     incarnation: str = ""

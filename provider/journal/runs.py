@@ -33,6 +33,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", tag_fiel
 
     v: int
     started_at: int
+    boot_id: str = ""
+    boot_ms: int = 0
     pid: int = 0
     job_id: str = ""
     run: int = 0
@@ -122,6 +124,8 @@ def read_run(folder: Path, name: str) -> RunFile | None:
         number=started.run if started and started.run else _number(name),
         name=name,
         started_at=started.started_at if started else changed_ms,
+        boot_id=started.boot_id if started else "",
+        boot_ms=started.boot_ms if started else 0,
         attempt=started.attempt if started else 0,
         document=max(1, started.document) if started else 1,
         incarnation=started.incarnation if started else "",

@@ -128,7 +128,7 @@ class Bench:
 
     def start(
         self,
-        uri: str = "real://anna:secret@printer/x",
+        uri: str = "real://printer/x",
         *,
         named_file: Path | None = None,
         document: bytes = DOCUMENT,
@@ -210,9 +210,9 @@ def test_a_permitted_document_is_printed_by_the_real_backend_and_written_down(be
     assert daemon.documents == [DOCUMENT]
     (question,) = daemon.asked
     assert (question.cups_job_id, question.user, question.title, question.copies) == (42, "anna", "a letter", 2)
-    assert question.device_uri == "real://anna:secret@printer/x"
+    assert question.device_uri == "real://printer/x"
     seen = bench.seen()
-    assert seen[1] == "device real://anna:secret@printer/x"
+    assert seen[1] == "device real://printer/x"
     assert [line for line in seen if line.startswith("arg")] == [
         "arg 42",
         "arg anna",
@@ -231,6 +231,15 @@ def test_a_permitted_document_is_printed_by_the_real_backend_and_written_down(be
     )
     wait_until(lambda: daemon.ended == ["j"], 10, "the end to be told")
     assert os.listdir(bench.folder / "tmp") == []
+
+
+@pytest.mark.parametrize("uri", ["real://printer/x", "real://anna:secret@printer/x"])
+def test_a_printer_s_password_reaches_the_real_backend_alone(bench: Bench, daemon: Daemon, uri: str) -> None:
+    bench.settings(uri="hall real://anna:secret@printer/x\nuri=attic real://ben:other@printer/x")
+    assert bench.finish(bench.start(uri))[0] == 0
+    assert bench.seen()[1] == "device real://anna:secret@printer/x"
+    assert daemon.asked[0].device_uri == "real://printer/x"
+    assert b"secret" not in (bench.runs / "j.1.run").read_bytes()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give root up")

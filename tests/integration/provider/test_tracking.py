@@ -150,3 +150,19 @@ def test_several_providers_each_with_its_own_cupsd(scratch: Path) -> None:
             assert provider(config, "track", "raw")[0] == 0
         assert f"socket={scratch}/state-a/provider.sock" in settings_of(first)
         assert f"socket={scratch}/state-b/provider.sock" in settings_of(second)
+
+
+def test_a_printer_s_password_is_kept_from_everybody_and_given_back(cupsd: PrivateCupsd, config: Path) -> None:
+    config.write_text(config.read_text() + f'server_root = "{cupsd.server_root}"\n')
+    cupsd.add_raw_queue("vault", "ipp://anna:secret@127.0.0.1:9/x")
+    assert provider(config, "track", "vault")[1] == "vault is now tracked: inkeeper:/ipp://127.0.0.1:9/x\n"
+    assert "secret" not in cupsd.device_uri("vault")
+    assert "uri=vault ipp://anna:secret@127.0.0.1:9/x" in settings_of(cupsd)
+    cupsd.add_raw_queue("other", "socket://127.0.0.1:9")
+    provider(config, "track", "other")  # writes the settings anew
+    assert "uri=vault ipp://anna:secret@127.0.0.1:9/x" in settings_of(cupsd)
+    code, said, error = provider(config, "untrack", "vault")
+    assert (code, said, error) == (0, "vault is no longer tracked: ipp://127.0.0.1:9/x\n", "")
+    written = (cupsd.server_root / "printers.conf").read_text()
+    assert "DeviceURI ipp://anna:secret@127.0.0.1:9/x" in written
+    assert not [line for line in settings_of(cupsd) if line.startswith("uri=vault")]
