@@ -69,6 +69,10 @@ class _Parameters:
     def __init__(self) -> None:
         self.count = 0
 
+    def next(self, sql_type: str) -> str:
+        """The array that the next parameter will be, to be named once more."""
+        return f"${self.count + 1}::{sql_type}[]"
+
     def array(self, sql_type: str) -> str:
         self.count += 1
         return f"${self.count}::{sql_type}[]"
@@ -78,10 +82,14 @@ class _Parameters:
 
 
 def _write_sql() -> str:
+    """All writes of a batch. Updates name their keys a second time (`= ANY`): a plan made while a table was empty can
+    then never read all of a table that has grown since."""
     number = _Parameters()
     transfers = number.unnest(Transfer.__struct_fields__, _TRANSFER_TYPES)
+    account_ids = number.next("bigint")
     accounts = number.unnest(("account_id", *_ACCOUNT_CHANGING), {"restricted": "boolean"})
     new_jobs = number.unnest(JOB_COLUMNS, _JOB_TYPES)
+    job_ids = number.next("uuid")
     changed_jobs = number.unnest(("job_id", *_JOB_CHANGING), _JOB_TYPES)
     stripes = number.unnest(("account_id", "stripe", "credits", "debits"), {"stripe": "integer"})
     events = number.array("text")
@@ -93,12 +101,14 @@ def _write_sql() -> str:
       INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) SELECT * FROM {transfers}
     ), accounts AS (
       UPDATE account SET {set_account}
-      FROM {accounts} AS u (account_id, {", ".join(_ACCOUNT_CHANGING)}) WHERE account.account_id = u.account_id
+      FROM {accounts} AS u (account_id, {", ".join(_ACCOUNT_CHANGING)}) 
+      WHERE account.account_id = u.account_id AND account.account_id = ANY ({account_ids})
     ), new_jobs AS (
       INSERT INTO job ({", ".join(JOB_COLUMNS)}) SELECT * FROM {new_jobs}
     ), changed_jobs AS (
       UPDATE job SET {set_job}, facts = CASE WHEN u.facts = '' THEN job.facts ELSE u.facts END
-      FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)}) WHERE job.job_id = u.job_id
+      FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)}) 
+      WHERE job.job_id = u.job_id AND job.job_id = ANY ({job_ids})
     ), stripes AS (
       INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) SELECT * FROM {stripes}
       ON CONFLICT (account_id, stripe) DO UPDATE SET
