@@ -101,13 +101,13 @@ def _write_sql() -> str:
       INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) SELECT * FROM {transfers}
     ), accounts AS (
       UPDATE account SET {set_account}
-      FROM {accounts} AS u (account_id, {", ".join(_ACCOUNT_CHANGING)}) 
+      FROM {accounts} AS u (account_id, {", ".join(_ACCOUNT_CHANGING)})
       WHERE account.account_id = u.account_id AND account.account_id = ANY ({account_ids})
     ), new_jobs AS (
       INSERT INTO job ({", ".join(JOB_COLUMNS)}) SELECT * FROM {new_jobs}
     ), changed_jobs AS (
       UPDATE job SET {set_job}, facts = CASE WHEN u.facts = '' THEN job.facts ELSE u.facts END
-      FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)}) 
+      FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)})
       WHERE job.job_id = u.job_id AND job.job_id = ANY ({job_ids})
     ), stripes AS (
       INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) SELECT * FROM {stripes}
