@@ -1,4 +1,4 @@
-"""The provider's settings: /etc/inkeeper/provider.toml and INKEEPER_… (DESIGN: pinned names)."""
+"""The provider's settings: /etc/inkeeper/provider.toml and INKEEPER_… (docs/OPERATIONS.md)."""
 
 import socket
 from pathlib import Path
