@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
@@ -74,7 +74,7 @@ def parse(text: str) -> DatabaseUrl:
     if separator and scheme == "sqlite":
         return _sqlite(rest)
     if separator and scheme in ("postgresql", "postgres"):
-        return _postgresql(text)
+        return _postgresql(rest)
     raise DatabaseRefused(f"[database] url: write {FORMS}")
 
 
@@ -87,16 +87,18 @@ def _sqlite(rest: str) -> DatabaseUrl:
     return DatabaseUrl("sqlite", path=Path(unquote(path)).absolute())
 
 
-def _postgresql(text: str) -> DatabaseUrl:
-    parts = urlsplit(text)
-    credentials, _, hosts = parts.netloc.rpartition("@")
+def _postgresql(rest: str) -> DatabaseUrl:
+    # Cut by hand: several hosts are no URL to `urlsplit`, and Pythons differ in how strictly they refuse one.
+    address, _, query_text = rest.partition("?")
+    network, _, name = address.partition("/")
+    credentials, _, hosts = network.rpartition("@")
     user, colon, password = credentials.partition(":")
-    parameters = {"dbname": unquote(parts.path.removeprefix("/"))} if len(parts.path) > 1 else {}
+    parameters = {"dbname": unquote(name)} if name else {}
     if user:
         parameters["user"] = unquote(user)
     if colon:
         parameters["password"] = unquote(password)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = dict(parse_qsl(query_text, keep_blank_values=True))
     found = tuple(_host(part) for part in hosts.split(",") if part)
     if not found and "host" in query:
         names, ports = query.pop("host").split(","), query.pop("port", "").split(",")
