@@ -18,8 +18,12 @@ function init(arguments)
   headers["Content-Type"] = "application/json"
 end
 
+-- Version 7, as every client makes them: the time first. LuaJIT's clock has seconds; a counter orders within them.
+local made = 0
 local function uuid()
-  return string.format("%08x-%04x-4%03x-8%03x-%06x%06x", math.random(0, 0xffffffff), math.random(0, 0xffff),
+  made = made + 1
+  local now = os.time() * 1000 + made % 1000
+  return string.format("%08x-%04x-7%03x-8%03x-%06x%06x", math.floor(now / 65536), now % 65536,
     math.random(0, 0xfff), math.random(0, 0xfff), math.random(0, 0xffffff), math.random(0, 0xffffff))
 end
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from backend.base.ids import uuid7
 from backend.db.engine import Database
 from backend.intake.model import Policy
 from backend.intake.service import Intake
@@ -25,7 +26,7 @@ from scripts.bench.frame import show, take_turns
 from tests.support.folders import scratch_folder
 from tests.support.postgresql import PROGRAMS, SYSTEM_USER, Postgres
 from tests.support.processes import as_user, run
-from tests.support.stores import LEDGER, PROVIDER_ID, database_harness, new_id, provide_nothing
+from tests.support.stores import LEDGER, PROVIDER_ID, database_harness, provide_nothing
 
 USERS = 300_000
 QUEUES = 20
@@ -66,8 +67,8 @@ def _job() -> tuple[Authorise, Report]:
         document_bytes=123_456,
     )
     asked = Authorise(
-        command_id=new_id(),
-        job_id=new_id(),
+        command_id=uuid7(),
+        job_id=uuid7(),
         attempt=1,
         printing=Printing(spool_id="9a6f03c1", cups_job_id=4711, time_at_creation=1_700_000_000),
         queue=f"q{random.randrange(QUEUES)}",
@@ -77,7 +78,7 @@ def _job() -> tuple[Authorise, Report]:
         facts=facts,
     )
     told = Report(
-        command_id=new_id(),
+        command_id=uuid7(),
         job_id=asked.job_id,
         attempt=1,
         printing=asked.printing,
