@@ -150,7 +150,7 @@ async def _build(settings: ProviderSettings, secret: str, stack: contextlib.Asyn
     book = Book(settings.state_dir / "journal", clock)
     stack.push_async_callback(book.close)
     service = Service(settings, cluster, book, cupsd, analyser, Uplink(client), clock)
-    stack.push_async_callback(service.desk.close)
+    stack.push_async_callback(service.close)
     return service
 
 

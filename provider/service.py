@@ -30,11 +30,12 @@ from provider.analysis.fallback import estimate
 from provider.analysis.worker import Analyser
 from provider.cups import identity, printer
 from provider.cups.client import Cupsd
+from provider.cups.watch import CupsdWatch
 from provider.enrolment import Cluster, known_servers, write_cluster
 from provider.errors import CupsError, JournalError
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
-from provider.jobs.model import CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
 from provider.journal import runs
 from provider.local.protocol import Question
 from provider.settings import ProviderSettings
@@ -78,14 +79,18 @@ class Service:
         self._uplink = uplink
         self._clock = clock
         self._seen = Seen()
+        self._watch = CupsdWatch(settings.state_dir / "spools")
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
 
     # ------------------------------------------------------------ the socket's counter
 
     async def open(self, question: Question, document: int) -> Session:
+        self._watch.note_spool(question.request_root)
+        self._watch.note_process(identity.cupsd_of(question.incarnation))
         ask = await identity.identify(self._cupsd, question, self._settings.users)
         await self._adopt_names(runs.offline_names(self._settings.runs_dir, question.cups_job_id))
+        await self._tell_copies(ask)
         request = identity.analysis_request(question)
         timeout_s = self._settings.analysis.timeout_s
 
@@ -93,6 +98,13 @@ class Service:
             return await self._analyser.analyse(document, request, timeout_s)
 
         return self.desk.session(ask, analyse)
+
+    async def _tell_copies(self, ask: Ask) -> None:
+        """What looks like a person's restart may be cupsd's own doing after a crash."""
+        if ask.printing.time_at_completed and not self.desk.knows(ask.printing):
+            copies = await identity.crash_copies(self._cupsd, ask.printing.cups_job_id)
+            if copies:
+                await self.desk.take_for_copy(ask, copies)
 
     async def enter(self, session: Session) -> None:
         await self.desk.enter(session)
@@ -168,8 +180,7 @@ class Service:
     # ------------------------------------------------------------ what runs all the time
 
     async def recover(self) -> None:
-        """After a start: take up open jobs, take in runs that nobody has taken in, remove what is left of old ones.
-        """
+        """After a start: take up open jobs, take in runs that nobody has taken in, remove what is left of old ones."""
         records = await asyncio.to_thread(self._book.open)
         for damage in self._book.damage:
             log = _log.info if damage.torn else _log.error
@@ -182,6 +193,11 @@ class Service:
         await self._adopt_names(runs.offline_names(self._settings.runs_dir))
         if self._cluster.resending:
             await self._resend()
+
+    async def close(self) -> None:
+        """Leave all work as it is."""
+        self._watch.close()
+        await self.desk.close()
 
     async def run_sender(self) -> None:
         await self._uplink.run_sender(ReportSink(self._book.fetch, self.desk.reported, self.desk.refused))
@@ -217,6 +233,7 @@ class Service:
         )
 
     async def _look_at_queues(self) -> None:
+        self._watch.note_server(self._cupsd.server)
         try:
             queues = await self._cupsd.queues()
         except CupsError as error:

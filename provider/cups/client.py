@@ -44,6 +44,7 @@ _JOB_ATTRIBUTES: Final = (
     "number-of-documents",
 )
 CLASS_BIT: Final = 0x1
+MOST_COPIES: Final = 20
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,21 @@ class Cupsd:
         if found is None:
             raise CupsError(f"cupsd told nothing of job {job_id}")
         return found
+
+    async def listed(self, job_id: int) -> int:
+        """How often cupsd lists this job: after a crash in the middle of saving it, cupsd may take its unfinished
+        control
+        file (`c00012.N`) for a second job of that number, and print it once more."""
+        attributes = {
+            "printer-uri": ipp.uri("ipp://localhost/"),
+            "requesting-user-name": ipp.name("root"),
+            "which-jobs": ipp.keywords(["all"]),
+            "first-job-id": ipp.integer(job_id),
+            "limit": ipp.integer(MOST_COPIES),
+            "requested-attributes": ipp.keywords(["job-id"]),
+        }
+        message = await self._client.ask(ipp.GET_JOBS, attributes)
+        return sum(group.number("job-id") == job_id for group in message.of(ipp.JOB_GROUP))
 
     async def queues(self) -> list[Queue]:
         """All queues and classes; none at all is a success."""

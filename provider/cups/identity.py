@@ -1,13 +1,18 @@
 """Which printing a backend was started for, and what cupsd says of it.
 
 A printing is known by its spool, the number cupsd gave the job, when it was created and, where a person has it
-printed again, when it was completed before: the times come from cupsd. A job-uuid is the client's to choose and
-means nothing. Where cupsd cannot be asked (it died, and an orphan asks) the times are taken from the options, into
-which cupsd writes them itself.
+printed again, when it was completed before. cupsd tells these times over IPP, and writes them into the options of
+each backend it starts. The creation never changes; the completion counts as it was when this backend was started,
+so that an orphan that asks late is not taken for the person's next wish. A job-uuid is the client's to choose and
+means nothing.
+
+cupsd 2.4 may list a job twice after it was killed while it saved it, and then prints it twice; the second time
+looks like a person's restart. Whether it is one, `crash_copies` tells.
 """
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -32,7 +37,7 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
     """The question with its printing. Raises CupsError when the printing cannot be known."""
     job = await _told_by_cupsd(cupsd, question.cups_job_id)
     options = parse_options(question.options)
-    created = job.time_at_creation if job else _seconds(options, "time-at-creation")
+    created, completed = times_of(options, job)
     if not created:
         raise CupsError(f"cupsd does not tell when job {question.cups_job_id} was created")
     return Ask(
@@ -40,7 +45,7 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
             spool_id=await _spool(question.request_root),
             cups_job_id=question.cups_job_id,
             time_at_creation=created,
-            time_at_completed=job.time_at_completed if job else _seconds(options, "time-at-completed"),
+            time_at_completed=completed,
         ),
         queue=question.queue,
         user_name=map_user_name(question.user, rules),
@@ -51,6 +56,33 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
         documents=job.documents if job else 1,
         incarnation=question.incarnation,
     )
+
+
+def times_of(options: Mapping[str, str], job: CupsJob | None) -> tuple[int, int]:
+    """When the job was created, and when it was completed before this run of it (0: never). Pure."""
+    written = _seconds(options, "time-at-creation")
+    if job is None or written == job.time_at_creation:
+        return written, _seconds(options, "time-at-completed")
+    return job.time_at_creation, job.time_at_completed
+
+
+async def crash_copies(cupsd: Cupsd, job_id: int) -> int:
+    """How many more printings of this job cupsd may start that nobody wished: see Cupsd.listed."""
+    try:
+        return max(0, await cupsd.listed(job_id) - 1)
+    except CupsError as error:
+        _log.warning("job %d: %s", job_id, error)
+        return 0
+
+
+def cupsd_of(incarnation: str) -> int:
+    """The process of the cupsd that started a backend, 0 when it is not that one any more."""
+    pid, _, started = incarnation.partition(".")
+    try:
+        stat = Path(f"/proc/{int(pid)}/stat").read_text()
+        return int(pid) if stat.rpartition(")")[2].split()[19] == started else 0
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def analysis_request(question: Question | Started) -> AnalysisRequest:
@@ -155,7 +187,7 @@ async def _spool(request_root: str) -> str:
         raise CupsError(f"the spool {request_root!r} cannot be told from others: {error}") from error
 
 
-def _seconds(options: dict[str, str], name: str) -> int:
+def _seconds(options: Mapping[str, str], name: str) -> int:
     text = options.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 

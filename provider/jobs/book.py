@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from backend.base.clock import Clock
 from backend.wire.messages import Printing
@@ -29,6 +30,7 @@ class Book:
         self._file = JournalFile(folder, self._take, clock.now_ms)
         self._commit = GroupCommit(self._file, self._forget)
         self._printings: dict[int, int] = {}
+        self._latest: dict[int, int] = {}
         self._unsettled: dict[str, JobRecord] = {}
 
     def open(self) -> list[JobRecord]:
@@ -55,6 +57,11 @@ class Book:
     def find(self, printing: Printing) -> str | None:
         """The job id under which this printing is known."""
         found = self._printings.get(_digest(printing))
+        return None if found is None else str(UUID(int=found))
+
+    def find_before(self, printing: Printing) -> str | None:
+        """The job id of the newest known printing of the same CUPS job."""
+        found = self._latest.get(_digest(_of_job(printing)))
         return None if found is None else str(UUID(int=found))
 
     async def write(self, record: JobRecord) -> None:
@@ -94,7 +101,11 @@ class Book:
         return self._label(record)
 
     def _keep(self, record: JobRecord) -> None:
-        self._printings[_digest(record.printing)] = UUID(record.job_id).int
+        number = UUID(record.job_id).int
+        self._printings[_digest(record.printing)] = number
+        self._latest[_digest(_of_job(record.printing))] = number
+        for copy in record.copies_of_crash:
+            self._printings[_digest(replace(record.printing, time_at_completed=copy.time_at_completed))] = number
         if record.phase in ("settled", "denied"):
             self._unsettled.pop(record.job_id, None)
         else:
@@ -104,6 +115,12 @@ class Book:
         gone = {UUID(job_id).int for job_id in job_ids}
         if gone:
             self._printings = {key: job for key, job in self._printings.items() if job not in gone}
+            self._latest = {key: job for key, job in self._latest.items() if job not in gone}
+
+
+def _of_job(printing: Printing) -> Printing:
+    """What all printings of a CUPS job have in common."""
+    return replace(printing, time_at_completed=-1)
 
 
 def _digest(printing: Printing) -> int:

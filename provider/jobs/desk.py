@@ -9,10 +9,12 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import kill
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from msgspec.structs import replace as change
 
 from backend.base.clock import Clock
 from backend.base.ids import uuid7
@@ -21,7 +23,7 @@ from provider.errors import JournalError
 from provider.jobs import events as ev
 from provider.jobs import machine
 from provider.jobs.book import Book
-from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import Ask, CrashCopy, CupsState, JobRecord, PrinterWord, RunRecord
 from provider.jobs.state import JobState, Moment, begin, is_open, resume
 from provider.journal import runs
 
@@ -98,6 +100,24 @@ class Desk:
         """The backend's run is over, or the backend is."""
         self._sessions.pop(session.number, None)
         self._feed(session.job_id, ev.SessionGone(session.number))
+
+    def knows(self, printing: Printing) -> bool:
+        return printing in self._by_printing or self._book.find(printing) is not None
+
+    async def take_for_copy(self, ask: Ask, most: int) -> None:
+        """cupsd lists the job `most` times too often: a printing that looks new is the one before it, that often."""
+        job_id = self._book.find_before(ask.printing)
+        record = self._states[job_id].record if job_id in self._states else await self._book.fetch(job_id or "")
+        if job_id is None or record is None or self.knows(ask.printing):
+            return
+        if sum(copy.incarnation == ask.incarnation for copy in record.copies_of_crash) >= most:
+            return
+        copy = CrashCopy(time_at_completed=ask.printing.time_at_completed, incarnation=ask.incarnation)
+        _log.warning("job %d: cupsd lists it twice after a crash; this is no new printing", ask.printing.cups_job_id)
+        changed = change(record, copies_of_crash=(*record.copies_of_crash, copy))
+        if job_id in self._states:
+            self._states[job_id] = replace(self._states[job_id], record=changed)
+        self._book.write_soon(changed)
 
     async def adopt(self, ask: Ask, run: RunRecord, job_id: str = "") -> None:
         """Take in a run that no record knows: a backend printed without us, or the record is lost."""

@@ -75,8 +75,18 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     estimated: bool
 
 
+class CrashCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A printing that cupsd started in a life of its own accord, as which it counts: `time_at_completed` makes it
+    look new.
+    """
+
+    time_at_completed: int
+    incarnation: str
+
+
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A printing. `facts` are those of the last attempt, all documents so far together; times are this machine's."""
+    """A printing. `facts` are those of the last attempt, all documents so far together; times are this machine's.
+    `copies_of_crash` are printings that are this one, though they look like a person's restart."""
 
     v: int = RECORD_VERSION
     job_id: str
@@ -96,6 +106,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     document_facts: JobFacts | None = None
     cursor: Cursor = Cursor()
     runs: tuple[RunRecord, ...] = ()
+    copies_of_crash: tuple[CrashCopy, ...] = ()
     possible_duplicate: bool = False
     ending: Ending | None = None
     settled_at: int | None = None

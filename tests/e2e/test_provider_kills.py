@@ -3,10 +3,12 @@
 Awkward moments by hand; the random ones are the campaign's. The outside checker has the last word in every test.
 """
 
+import asyncio
 import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from backend.checker.check import check
 from backend.checker.model import LedgerJob, Sent
+from provider.cups.client import Cupsd
 from tests.support.documents import GREY, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.processes import Process, run, wait_until
@@ -196,6 +199,19 @@ def test_no_server_for_the_whole_job(site: Site, document: Path) -> None:
     assert (job.charged, job.marks) == (PAGES * PRICE, ("offline",))
 
 
+def test_a_server_that_hangs_is_as_none(site: Site, document: Path) -> None:
+    site.printers["q"].behave()
+    site.server.signal(signal.SIGSTOP)
+    try:
+        job_id = site.cupsd.lp("q", document, user="anna", title="server hangs")
+        assert site.cupsd.wait_for_state(job_id).state == "completed"
+    finally:
+        site.server.signal(signal.SIGCONT)
+    job = settled(site, "server hangs")
+    assert job.charged == PAGES * PRICE
+    assert set(job.marks) <= {"offline"}  # the question may have been answered late
+
+
 def test_kill_the_wrapper_before_it_prints(site: Site, document: Path) -> None:
     """CUPS calls it completed; nothing came out and nothing is charged."""
     site.provider.signal(signal.SIGSTOP)
@@ -276,3 +292,46 @@ def test_a_full_disk_stops_acceptance_with_the_reason_and_loses_nothing() -> Non
                 assert settled(site, "full disk").charged == PAGES * PRICE
         finally:
             run(["umount", str(state)])
+
+
+# ---------------------------------------------------------------- cupsd's own mistakes after a crash
+
+
+def test_a_job_that_cupsd_lists_twice_after_a_crash_is_one_printing(site: Site, document: Path) -> None:
+    """Killed while it saves a job, cupsd leaves `c00012.N`, and takes it for a second job 12 when it starts."""
+    site.printers["q"].behave()
+    title = "twice"
+    run(["cupsdisable", "q"], env=site.cupsd.env)
+    job_id = site.cupsd.lp("q", document, user="anna", title=title)
+    control = site.cupsd.request_root / f"c{job_id:05}"
+    wait_until(control.exists, 10, "the job to be on the disk")
+    site.cupsd.kill9()
+    unfinished = site.cupsd.request_root / f"{control.name}.N"
+    unfinished.write_bytes(control.read_bytes())
+    os.utime(unfinished, (time.time() + 60, time.time() + 60))  # newer than what cupsd kept of its list
+    site.cupsd.start()
+    assert asyncio.run(Cupsd(str(site.cupsd.socket)).listed(job_id)) == 2
+    run(["cupsenable", "q"], env=site.cupsd.env)
+    begun = f"[Job {job_id}] Started backend"
+    wait_until(lambda: site.cupsd.error_log.read_text().count(begun) == 2, 60, "cupsd to start it a second time")
+    wait_until(lambda: not site.wrappers, 60, "the second backend to end")
+    wait_until(lambda: "jobs under way: 0" in site.provider_command("status"), 60, "the report to be taken")
+    assert len([paper for paper in site.printed() if paper.key == title]) == 1
+    assert [job.charged for job in site.ledger().jobs if job.title == title] == [PAGES * PRICE]
+    site.cupsd.kill9()  # it never notices the end of the second one, and its queue hangs
+    for file in (control, unfinished, site.cupsd.folder / "cache" / "job.cache"):
+        file.unlink(missing_ok=True)
+    site.cupsd.start()
+
+
+def test_what_cupsd_was_writing_when_it_was_killed_is_cleared_away(site: Site, document: Path) -> None:
+    site.printers["q"].behave()
+    job_id = site.cupsd.lp("q", document, user="anna", title="cleared")
+    site.cupsd.wait_for_state(job_id)
+    control = site.cupsd.request_root / f"c{job_id:05}"
+    unfinished = site.cupsd.request_root / f"{control.name}.N"
+    unfinished.write_bytes(control.read_bytes())
+    site.cupsd.kill9()
+    wait_until(lambda: not unfinished.exists(), 20, "it to be cleared away")
+    site.cupsd.start()
+    assert settled(site, "cleared").charged == PAGES * PRICE

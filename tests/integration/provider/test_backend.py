@@ -21,7 +21,7 @@ from provider.cups_backend import inkeeper as backend_module
 from provider.journal import runs
 from provider.local import protocol
 from provider.local.protocol import Question, RunOver
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 
 DOCUMENT = b"%PDF-1.4 a document\n" * 500
 OPTIONS = "sides=one-sided job-uuid=urn:uuid:1 time-at-creation=5"
@@ -133,6 +133,7 @@ class Bench:
         named_file: Path | None = None,
         document: bytes = DOCUMENT,
         environ: Mapping[str, str] | None = None,
+        stdin: int | None = None,
     ) -> "subprocess.Popen[bytes]":
         words: list[str] = [str(self.program), "42", "anna", "a letter", "2", OPTIONS]
         words += [str(named_file)] if named_file else []
@@ -176,9 +177,15 @@ class Bench:
         return wait_until(found, 20, "the real backend to run")
 
 
-def popen(words: Sequence[str], env: Mapping[str, str], document: bytes) -> "subprocess.Popen[bytes]":
+def popen(
+    words: Sequence[str], env: Mapping[str, str], document: bytes, stdin: int | None = None
+) -> "subprocess.Popen[bytes]":
     """A process with the document on its standard input, in a group of its own as cupsd starts it."""
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True)
+    given = subprocess.PIPE if stdin is None else stdin
+    process = subprocess.Popen(words, stdin=given, stderr=subprocess.PIPE, env=env, start_new_session=True)
+    if stdin is not None:
+        os.close(stdin)
+        return process
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(document)
@@ -221,9 +228,9 @@ def test_a_permitted_document_is_printed_by_the_real_backend_and_written_down(be
         f"arg {OPTIONS}",
     ]
     assert "DEBUG: Connected to a printer" in said
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert (run.locked, run.record.exit_code, run.record.canceled, run.record.evidence.connected) == (
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert (found.locked, found.record.exit_code, found.record.canceled, found.record.evidence.connected) == (
         False,
         0,
         False,
@@ -258,9 +265,9 @@ def test_a_backend_that_everybody_may_execute_runs_as_cupsd_s_user(bench: Bench,
 def test_the_real_backend_s_exit_code_is_handed_on(bench: Bench, code: int) -> None:
     bench.behave(f"exit {code}")
     assert bench.finish(bench.start())[0] == code
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert run.record.exit_code == code
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert found.record.exit_code == code
 
 
 @pytest.mark.parametrize(
@@ -326,9 +333,9 @@ def test_a_cancel_is_handed_on_once_and_noted(bench: Bench) -> None:
     exit_code, _ = bench.finish(process)
     assert exit_code == 0
     assert (bench.out / "terms").read_text() == "x\n"
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert (run.record.canceled, run.record.exit_code) == (True, 0)
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert (found.record.canceled, found.record.exit_code) == (True, 0)
 
 
 def test_a_cancel_before_the_answer_ends_it_at_once(bench: Bench, daemon: Daemon) -> None:
@@ -356,9 +363,9 @@ def test_an_orphan_holds_the_lock_and_needs_nobody(bench: Bench) -> None:
     assert inner in runs.holders(bench.runs / "j.1.run")
     go.touch()
     wait_until(lambda: not runs.is_locked(bench.runs / "j.1.run"), 10, "the orphan to end")
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert (run.started is not None, run.ended) == (True, None)
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert (found.started is not None, found.ended) == (True, None)
     assert b"DEBUG: line 3" in (bench.runs / "j.1.log").read_bytes()
 
 
@@ -368,9 +375,9 @@ def test_a_killed_real_backend_is_a_failed_run(bench: Bench) -> None:
     process = bench.start()
     os.kill(bench.inner_pid(), signal.SIGKILL)
     assert bench.finish(process)[0] == 1
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert run.record.exit_code == 1
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert found.record.exit_code == 1
 
 
 @pytest.mark.usefixtures("daemon")
@@ -381,8 +388,8 @@ def test_a_cupsd_that_hangs_does_not_hang_the_run(bench: Bench) -> None:
     process = bench.start()  # nobody reads its messages
 
     def ended() -> bool:
-        run = runs.read_run(bench.runs, "j.1")
-        return run is not None and run.ended is not None
+        found = runs.read_run(bench.runs, "j.1")
+        return found is not None and found.ended is not None
 
     wait_until(ended, 30, "the run to end")
     assert bench.finish(process)[0] == 0
@@ -397,9 +404,9 @@ def test_a_long_log_is_cut_and_its_evidence_kept(bench: Bench) -> None:
     )
     assert bench.finish(bench.start())[0] == 0
     assert (bench.runs / "j.1.log").stat().st_size < 5 << 20
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert (run.record.evidence.printer_job_id, run.record.evidence.printer_state) == (77, "completed")
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert (found.record.evidence.printer_job_id, found.record.evidence.printer_state) == (77, "completed")
 
 
 @pytest.mark.usefixtures("daemon")
@@ -410,9 +417,9 @@ def test_a_file_device_gets_the_bytes(bench: Bench, form: str) -> None:
     bench.settings(file=uri)
     assert bench.finish(bench.start(uri))[0] == 0
     assert target.read_bytes() == DOCUMENT
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert run.record.exit_code == 0
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert found.record.exit_code == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
@@ -432,9 +439,9 @@ def test_a_missing_real_backend_stops_the_queue_with_the_reason(bench: Bench) ->
     exit_code, said = bench.finish(bench.start("nothere://printer"))
     assert exit_code == 4
     assert "ERROR: The backend of nothere://printer failed" in said
-    run = runs.read_run(bench.runs, "j.1")
-    assert run is not None
-    assert run.record.evidence.unstarted
+    found = runs.read_run(bench.runs, "j.1")
+    assert found is not None
+    assert found.record.evidence.unstarted
 
 
 @pytest.mark.parametrize("uri", ["", "../../bin/sh:x", "inkeeper:/x", "a b:/x", "/etc/passwd"])
@@ -446,6 +453,29 @@ def test_a_device_uri_that_is_none_is_refused(bench: Bench, uri: str) -> None:
 def test_an_empty_document_is_not_asked_about(bench: Bench, daemon: Daemon) -> None:
     assert bench.finish(bench.start(document=b""))[0] == 0
     assert daemon.asked == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.usefixtures("daemon")
+def test_a_full_disk_under_cupsd_s_temporary_files_is_waited_for(bench: Bench) -> None:
+    small = bench.folder / "small"
+    small.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small])
+    try:
+        process = bench.start(document=b"", environ={"TMPDIR": str(small)}, stdin=os.open(_big(bench), os.O_RDONLY))
+        assert process.stderr is not None
+        assert b"disk with CUPS's temporary files is full" in process.stderr.readline()
+        run(["mount", "-o", "remount,size=8m", small])
+        assert bench.finish(process)[0] == 0
+        assert bench.printed() == DOCUMENT * 100
+    finally:
+        run(["umount", small])
+
+
+def _big(bench: Bench) -> Path:
+    path = bench.folder / "big.pdf"
+    path.write_bytes(DOCUMENT * 100)
+    return path
 
 
 def test_cupsd_s_question_for_devices_is_answered_with_none(bench: Bench) -> None:
@@ -486,11 +516,16 @@ def test_with_the_daemon_away_the_policy_prints_and_the_document_is_kept(bench: 
     assert bench.printed() == DOCUMENT
     (name,) = runs.offline_names(bench.runs, 42)
     assert (bench.runs / f"{name}.doc").read_bytes() == DOCUMENT
-    run = runs.read_run(bench.runs, name)
-    assert run is not None
-    assert run.started is not None
-    assert (run.started.offline, run.started.job_id, run.started.user, run.started.copies) == (True, "", "anna", 2)
-    assert run.record.exit_code == 0
+    found = runs.read_run(bench.runs, name)
+    assert found is not None
+    assert found.started is not None
+    assert (found.started.offline, found.started.job_id, found.started.user, found.started.copies) == (
+        True,
+        "",
+        "anna",
+        2,
+    )
+    assert found.record.exit_code == 0
 
 
 def test_with_the_daemon_away_a_second_run_of_the_same_printing_is_not_printed(bench: Bench) -> None:

@@ -236,7 +236,7 @@ async def daemon(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await service.desk.close()
+        await service.close()
         await book.close()
         await uplink.client.aclose()
 
