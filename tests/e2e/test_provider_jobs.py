@@ -3,6 +3,7 @@
 Every test asks the printer's own spool how often something came out, and the ledger what was charged for it.
 """
 
+import json
 import signal
 import socket
 import threading
@@ -90,6 +91,34 @@ def test_the_same_job_uuid_on_two_jobs_makes_two_charges(site: Site, two_pages: 
     jobs = charged(site, "forged", 2)
     assert [job.charged for job in jobs] == [2 * PRICE] * 2
     assert printed(site, "forged") == [2, 2]
+
+
+SPOOF = """\
+{
+ OPERATION Print-Job
+ GROUP operation-attributes-tag
+ ATTR charset attributes-charset utf-8
+ ATTR language attributes-natural-language en
+ ATTR uri printer-uri $uri
+ ATTR name requesting-user-name anna
+ ATTR name job-name spoofed
+ GROUP job-attributes-tag
+ ATTR integer time-at-creation 5
+ ATTR integer time-at-completed 7
+ FILE @
+}
+"""
+
+
+def test_a_client_cannot_choose_which_printing_it_is(site: Site, two_pages: Path) -> None:
+    script = site.folder / "spoof.test"
+    script.write_text(SPOOF.replace("@", str(two_pages)))
+    run(["ipptool", "-t", f"{site.cupsd.uri}/printers/q", script])
+    assert charged(site, "spoofed")[0].charged == 2 * PRICE
+    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
+    (printing,) = [record["printing"] for record in told if record["title"] == "spoofed"]
+    assert printing["time_at_creation"] > 1_000_000_000
+    assert printing["time_at_completed"] == 0
 
 
 def test_a_person_s_restart_is_a_second_printing(site: Site, two_pages: Path) -> None:
