@@ -28,6 +28,18 @@ from provider.settings import ProviderSettings
 
 BACKEND: Final = "inkeeper"
 CONF: Final = "inkeeper.conf"
+SOURCE: Final = "inkeeper.py"
+CODE: Final = "inkeeper.code"
+PYTHON: Final = "/usr/bin/python3"  # as in the files' first lines
+COMPILE: Final = """\
+import marshal, sys
+from binascii import crc32
+from _frozen_importlib_external import MAGIC_NUMBER
+source = sys.stdin.buffer.read()
+code = marshal.dumps(compile(source, sys.argv[1], "exec", optimize=2))
+head = MAGIC_NUMBER + crc32(source).to_bytes(4, "big") + crc32(code).to_bytes(4, "big")
+sys.stdout.buffer.write(head + code)
+"""
 LPADMIN_S: Final = 30.0
 MODE: Final = 0o700  # so that cupsd runs it as root: some real backends need that
 
@@ -141,13 +153,26 @@ def install(settings: ProviderSettings, tracked: Mapping[str, str]) -> None:
     if not folder.is_dir():
         raise TrackingError(f"{folder} is not there: [cups] server_bin must be cupsd's ServerBin")
     uris = {name: full_uri(settings, name, shown) for name, shown in tracked.items()}
-    source = files("provider.cups_backend").joinpath("inkeeper.py").read_bytes()
+    source, launcher = (
+        files("provider.cups_backend").joinpath(f"{n}.py").read_bytes() for n in ("inkeeper", "launcher")
+    )
     try:
-        _install_file(folder / BACKEND, source, MODE)
+        _install_file(server_bin / SOURCE, source, 0o600)
+        _install_file(server_bin / CODE, _compiled(source, server_bin / SOURCE), 0o600)
+        _install_file(folder / BACKEND, launcher, MODE)
         _install_file(server_bin / CONF, backend_settings(settings, uris).encode(), 0o600)
         settings.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise TrackingError(f"{error.filename or folder}: {error.strerror}; track needs root") from error
+
+
+def _compiled(source: bytes, path: Path) -> bytes:
+    """The backend compiled by the Python that will run it. Raises TrackingError when there is none."""
+    words = [PYTHON, "-IS", "-c", COMPILE, str(path)]
+    try:
+        return subprocess.run(words, input=source, capture_output=True, timeout=LPADMIN_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TrackingError(f"{PYTHON}, which the backend needs, does not work: {error}") from error
 
 
 def _install_file(path: Path, content: bytes, mode: int) -> None:

@@ -1,9 +1,12 @@
-"""Seeing at once that cupsd was killed, and clearing away what it was writing.
+"""Seeing at once that cupsd was killed, and making its spool readable for its next life.
 
-cupsd 2.4 writes a job's control file as `c00012.N` and renames it. Killed in between, it leaves that file, and its
-next life reads it as a second job 12: the job is printed twice, and the queue then hangs. So the daemon watches the
-process by a descriptor, and removes such leftovers before the next cupsd reads the spool. What was written after
-the death is not touched. Where we come too late, `Cupsd.listed` tells the copy from a person's wish.
+cupsd 2.4 keeps its list of jobs in `job.cache`, and each job in a control file, which it writes as `c00012.N` and
+renames. Killed in between, its next life may take `c00012.N` for a second job 12, or find a job in the list that
+has no file and then read the whole spool a second time: jobs are listed twice, printed twice, and queues hang. So
+the daemon watches the process by a descriptor. When it is gone, an unfinished file beside a finished one is
+removed, and a control file is dated a second later, which makes cupsd read the spool, which is the truth, and not
+the list. Nothing is touched that was written after the death. Where we come too late, `Cupsd.listed` tells the copy
+from a person's wish.
 """
 
 import asyncio
@@ -20,6 +23,7 @@ from provider.files import write_whole
 
 MOST_ROOTS: Final = 16
 _UNFINISHED = re.compile(r"c\d{5,}\.N")
+_CONTROL = re.compile(r"c\d{5,}")
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +69,13 @@ class CupsdWatch:
         now_s = time.time()
         self._forget(pid)
         for root in self._roots:
-            for name in remove_unfinished(Path(root), now_s):
-                _log.warning("cupsd (process %d) was killed while it wrote %s/%s: removed", pid, root, name)
+            try:
+                removed = tidy(Path(root), now_s)
+            except OSError as error:
+                _log.info("the spool %s cannot be tidied: %s", root, error)
+                continue
+            if removed:
+                _log.warning("cupsd (process %d) was killed while it wrote in %s: removed %s", pid, root, removed)
 
     def _forget(self, pid: int) -> None:
         descriptor = self._watched.pop(pid)
@@ -74,17 +83,19 @@ class CupsdWatch:
         os.close(descriptor)
 
 
-def remove_unfinished(request_root: Path, died_at_s: float) -> list[str]:
-    """Remove the control files that a cupsd which is dead since `died_at_s` did not finish: their names."""
-    removed = []
-    try:
-        for entry in os.scandir(request_root):
-            if _UNFINISHED.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime <= died_at_s:
-                os.unlink(entry.path)
-                removed.append(entry.name)
-    except OSError as error:
-        _log.info("%s cannot be cleared: %s", request_root, error)
-    return removed
+def tidy(request_root: Path, died_at_s: float) -> list[str]:
+    """Make the spool of a cupsd that is dead since `died_at_s` what its next life reads right: the names of the files
+    that were removed. Raises OSError."""
+    changed = {entry.name: entry.stat(follow_symlinks=False).st_ctime for entry in os.scandir(request_root)}
+    if any(name.startswith("c") and at_s > died_at_s for name, at_s in changed.items()):
+        return []  # the next one writes already
+    unfinished = [name for name in changed if _UNFINISHED.fullmatch(name) and name.removesuffix(".N") in changed]
+    for name in unfinished:
+        os.unlink(request_root / name)
+    newest = max((name for name in changed if _CONTROL.fullmatch(name)), default=None)
+    if newest is not None:
+        os.utime(request_root / newest, (died_at_s, died_at_s + 1))
+    return sorted(unfinished)
 
 
 def listener_of(path: str) -> int:

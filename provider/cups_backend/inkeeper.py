@@ -10,15 +10,15 @@ Invariants, whatever is killed at whatever line:
 - a run file appears whole and locked; the real backend inherits the lock, so a run is over when nobody holds it;
 - the real backend writes its messages into a file: it needs nobody alive, and what it said of the printer remains.
 
-One file, standard library only, copied as it is into ServerBin/backend. It imports little because its start is part of
-every job: `signal`, `json` or `subprocess` would double it.
+One file, standard library only, started by `launcher.py` from a compiled copy. It imports little because its start is
+part of every job: `posix` is what `os` is made of, and `signal`, `json` or `subprocess` would double the time.
 """
 
 import _signal  # type: ignore[import-not-found]  # not in typeshed; `signal` itself imports enum and re
 import _socket
 import errno
 import fcntl
-import os
+import posix
 import select
 import sys
 import time
@@ -61,7 +61,7 @@ def tell(data: bytes) -> None:
     """Messages to cupsd, as far as it takes them: a cupsd that hangs or is gone must not hang the run."""
     try:
         while data and select.select([], [2], [], 0)[1]:
-            data = data[os.write(2, data[:4096]) :]
+            data = data[posix.write(2, data[:4096]) :]
     except OSError:
         return
 
@@ -87,10 +87,10 @@ def read_settings(path: str) -> "dict[str, list[str]]":
 def incarnation() -> str:
     """Which life of cupsd started this: a document of a job is known by its place within one."""
     try:
-        with open(f"/proc/{os.getppid()}/stat", encoding="utf-8", errors="replace") as file:
-            return f"{os.getppid()}.{file.read().rpartition(')')[2].split()[19]}"
+        with open(f"/proc/{posix.getppid()}/stat", encoding="utf-8", errors="replace") as file:
+            return f"{posix.getppid()}.{file.read().rpartition(')')[2].split()[19]}"
     except (OSError, IndexError):
-        return str(os.getppid())
+        return str(posix.getppid())
 
 
 def describe(arguments: "list[str]", environ: "dict[str, str]", size: int) -> "dict[str, str]":
@@ -117,18 +117,18 @@ def describe(arguments: "list[str]", environ: "dict[str, str]", size: int) -> "d
 def keep_document(arguments: "list[str]", environ: "dict[str, str]") -> int:
     """A descriptor of the whole document: the file cupsd named, or stdin's bytes in a file without a name."""
     if len(arguments) > 6:
-        return os.open(arguments[6], os.O_RDONLY)
-    name = f"{environ.get('TMPDIR', '/tmp')}/inkeeper.{os.getpid()}.{time.time_ns()}"
-    kept = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    os.unlink(name)
+        return posix.open(arguments[6], posix.O_RDONLY)
+    name = f"{environ.get('TMPDIR', '/tmp')}/inkeeper.{posix.getpid()}.{time.time_ns()}"
+    kept = posix.open(name, posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW, 0o600)
+    posix.unlink(name)
     patience = time.monotonic() + PATIENCE_S
     while True:
-        data = os.read(0, 1 << 18)
+        data = posix.read(0, 1 << 18)
         if not data:
             return kept
         while data:
             try:
-                data = data[os.write(kept, data) :]
+                data = data[posix.write(kept, data) :]
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() > patience:
                     raise
@@ -236,7 +236,7 @@ def record(fields: "dict[str, object]") -> bytes:
 
 def started_fields(question: "dict[str, str]", permission: "dict[str, str]") -> "dict[str, object]":
     """What the run file says of the run: enough to charge it though nothing else is left."""
-    fields: dict[str, object] = {"kind": "started", "v": 1, "started_at": now_ms(), "pid": os.getpid()}
+    fields: dict[str, object] = {"kind": "started", "v": 1, "started_at": now_ms(), "pid": posix.getpid()}
     fields["boot_id"] = boot_id()
     fields["boot_ms"] = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
     fields["job_id"] = permission.get("job_id", "")
@@ -264,29 +264,29 @@ class Run:
     def begin(self, started: "dict[str, object]", valid_until: float) -> None:
         """Make the run file: locked, on disk, with room for its end, before it gets its name. Raises OSError, with
         EEXIST when somebody else has begun this run, and Busy when the permission has become too old."""
-        draft = f"{self.folder}/.new.{os.getpid()}.{time.time_ns()}"
-        self.fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        draft = f"{self.folder}/.new.{posix.getpid()}.{time.time_ns()}"
+        self.fd = posix.open(draft, posix.O_RDWR | posix.O_CREAT | posix.O_EXCL, 0o600)
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX)
-            os.set_inheritable(self.fd, True)
+            posix.set_inheritable(self.fd, True)
             first = record(started)
             self.end = len(first)
-            os.write(self.fd, first + bytes(ROOM_FOR_END))
-            os.fsync(self.fd)
+            posix.write(self.fd, first + bytes(ROOM_FOR_END))
+            posix.fsync(self.fd)
             if time.monotonic() > valid_until:
                 raise Busy("the permission to print is too old")
-            os.link(draft, f"{self.path}.run")
+            posix.link(draft, f"{self.path}.run")
         finally:
-            os.unlink(draft)
-        folder = os.open(self.folder, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+            posix.unlink(draft)
+        folder = posix.open(self.folder, posix.O_RDONLY)
+        posix.fsync(folder)
+        posix.close(folder)
 
     def finish(self, exit_code: int, canceled: bool) -> None:
         """Write the end into the room kept for it: a full disk cannot prevent that."""
         ended = {"kind": "ended", "v": 1, "exit_code": exit_code, "canceled": canceled, "ended_at": now_ms()}
-        os.pwrite(self.fd, record(ended), self.end)
-        os.fdatasync(self.fd)
+        posix.pwrite(self.fd, record(ended), self.end)
+        posix.fdatasync(self.fd)
 
 
 # ---------------------------------------------------------------- the real backend
@@ -302,10 +302,10 @@ def sanitized(uri: str) -> str:
 def copy(source: int, target: int) -> None:
     """All of a file's bytes, from its beginning."""
     place = 0
-    while data := os.pread(source, 1 << 18, place):
+    while data := posix.pread(source, 1 << 18, place):
         place += len(data)
         while data:
-            data = data[os.write(target, data) :]
+            data = data[posix.write(target, data) :]
 
 
 class Messages:
@@ -313,14 +313,14 @@ class Messages:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.fd = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self.fd = posix.open(f"{path}.log", posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_APPEND, 0o600)
         self.place = 0
         self.heard_sigterm = False
         self.evidence = b""
 
     def forward(self) -> None:
         """Pass on the whole lines that came since the last time."""
-        while data := os.pread(self.fd, 1 << 16, self.place):
+        while data := posix.pread(self.fd, 1 << 16, self.place):
             lines = data[: data.rfind(b"\n") + 1] or (data if len(data) == 1 << 16 else b"")
             if not lines:
                 break
@@ -332,14 +332,14 @@ class Messages:
 
     def shorten(self) -> None:
         """Keep what tells of the printer beside the log and empty the log: a job of days must not fill the disk."""
-        text = self.evidence + os.pread(self.fd, self.place, 0)
+        text = self.evidence + posix.pread(self.fd, self.place, 0)
         lines = [line + b"\n" for line in text.split(b"\n") if any(word in line for word in EVIDENCE)]
         self.evidence = b"".join([*lines[:50], *lines[50:][-50:]])
-        draft = os.open(f"{self.path}.seen.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.write(draft, self.evidence)
-        os.close(draft)
-        os.rename(f"{self.path}.seen.new", f"{self.path}.seen")
-        os.ftruncate(self.fd, 0)
+        draft = posix.open(f"{self.path}.seen.new", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o600)
+        posix.write(draft, self.evidence)
+        posix.close(draft)
+        posix.rename(f"{self.path}.seen.new", f"{self.path}.seen")
+        posix.ftruncate(self.fd, 0)
         self.place = 0
 
 
@@ -352,22 +352,22 @@ def wait_for_end(pid: int, messages: Messages) -> int:
     """The real backend's exit code, FAILED when a signal ended it. A cancel is handed on once."""
     told = killed = False
     poller = select.poll()
-    poller.register(os.pidfd_open(pid), select.POLLIN)
+    poller.register(posix.pidfd_open(pid), select.POLLIN)
     while True:
         poller.poll(LOOK_S * 1000)
         messages.forward()
-        gone, status = os.waitpid(pid, os.WNOHANG)
+        gone, status = posix.waitpid(pid, posix.WNOHANG)
         if gone:
             messages.forward()
-            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else FAILED
+            return posix.WEXITSTATUS(status) if posix.WIFEXITED(status) else FAILED
         waited = time.monotonic() - canceled_at if canceled_at else 0.0
         if waited > 4 * LOOK_S and not told:
             told = True
             if not messages.heard_sigterm:  # systemd stops a whole service at once
-                os.kill(pid, SIGTERM)
+                posix.kill(pid, SIGTERM)
         if waited > KILL_AFTER_S and not killed:
             killed = True
-            os.kill(pid, SIGKILL)
+            posix.kill(pid, SIGKILL)
 
 
 # ---------------------------------------------------------------- printing
@@ -382,7 +382,7 @@ class Job:
         self.document = document
         self.settings = read_settings(f"{environ.get('CUPS_SERVERBIN', '')}/inkeeper.conf")
         self.inner = self.real_uri(environ.get("DEVICE_URI", "").partition(":/")[2])
-        self.question = describe(arguments, environ, os.fstat(document).st_size)
+        self.question = describe(arguments, environ, posix.fstat(document).st_size)
 
     def real_uri(self, shown: str) -> str:
         """The real device URI with its password: that stands in our settings, cupsd would show it to everybody."""
@@ -432,16 +432,16 @@ class Job:
         run = Run(permission["runs"], permission["name"])
         try:
             if permission.get("keep_document"):
-                kept = os.open(f"{run.path}.doc", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                kept = posix.open(f"{run.path}.doc", posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
                 copy(self.document, kept)
-                os.fsync(kept)
-                os.close(kept)
+                posix.fsync(kept)
+                posix.close(kept)
             messages = Messages(run.path)
             run.begin(started_fields(self.question, permission), valid_until)
         except OSError as error:
             if error.errno == errno.EEXIST:
                 raise Busy("another run of this job has begun") from error
-            raise Busy(f"the run cannot be written down in {run.folder}: {os.strerror(error.errno or 0)}") from error
+            raise Busy(f"the run cannot be written down in {run.folder}: {posix.strerror(error.errno or 0)}") from error
         exit_code = OK
         if not canceled_at:
             exit_code = wait_for_end(self.start(messages.fd), messages)
@@ -450,29 +450,29 @@ class Job:
 
     def start(self, log: int) -> int:
         """Start the real backend with the document as its input and the log as its stderr. Its process id."""
-        pid = os.fork()
+        pid = posix.fork()
         if pid:
             return pid
         inner = self.inner
         what = "file" if inner.startswith("file:") else "backend"
         try:
-            os.setpgid(0, 0)  # cupsd signals our whole group; of a second SIGTERM a backend dies without a word
+            posix.setpgid(0, 0)  # cupsd signals our whole group; of a second SIGTERM a backend dies without a word
             _signal.signal(SIGTERM, _signal.SIG_DFL)
             _signal.signal(SIGPIPE, _signal.SIG_DFL)
-            os.dup2(log, 2)
+            posix.dup2(log, 2)
             if what == "file":
                 self.copy_to_file(inner)
-                os._exit(OK)
+                posix._exit(OK)
             if len(self.arguments) == 6:
-                os.lseek(self.document, 0, os.SEEK_SET)
-                os.dup2(self.document, 0)
+                posix.lseek(self.document, 0, 0)
+                posix.dup2(self.document, 0)
             path = f"{self.environ['CUPS_SERVERBIN']}/backend/{inner.partition(':')[0]}"
-            if os.stat(path).st_mode & 0o001:
+            if posix.stat(path).st_mode & 0o001:
                 self.become_printing_user()
-            os.execve(path, [sanitized(inner), *self.arguments[1:]], {**self.environ, "DEVICE_URI": inner})
+            posix.execve(path, [sanitized(inner), *self.arguments[1:]], {**self.environ, "DEVICE_URI": inner})
         except BaseException as error:  # noqa: BLE001  # whatever it is: the child must not go on as a second parent
-            os.write(2, f"ERROR: The {what} of {sanitized(inner)} failed: {error}\n".encode("utf-8", "replace"))
-        os._exit(STOP)
+            posix.write(2, f"ERROR: The {what} of {sanitized(inner)} failed: {error}\n".encode("utf-8", "replace"))
+        posix._exit(STOP)
 
     def copy_to_file(self, inner: str) -> None:
         """What cupsd does itself for a `file:` device. As root only for a URI that `track` found allowed."""
@@ -481,29 +481,31 @@ class Job:
         path = inner[5:]
         if path.startswith("//"):
             path = "/" + path[2:].partition("/")[2]
-        out = os.open(path, os.O_WRONLY if path.startswith("/dev/") else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        out = posix.open(
+            path, posix.O_WRONLY if path.startswith("/dev/") else posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o600
+        )
         for _ in range(int(self.arguments[4]) if len(self.arguments) > 6 and self.arguments[4].isdigit() else 1):
             copy(self.document, out)
 
     def become_printing_user(self) -> None:
         """Give up root for cupsd's user, as cupsd does for a backend that everybody may execute."""
-        if os.geteuid() == 0:
+        if posix.geteuid() == 0:
             gid, uid = int(self.settings["gid"][0]), int(self.settings["uid"][0])
-            os.setgroups([gid])
-            os.setgid(gid)
-            os.setuid(uid)
+            posix.setgroups([gid])
+            posix.setgid(gid)
+            posix.setuid(uid)
 
     def decide_alone(self) -> "dict[str, str]":
         """The daemon is away: print, unless a run of the same printing is still going on or has ended well."""
         folder = self.settings["runs"][0]
-        for entry in os.listdir(folder):
+        for entry in posix.listdir(folder):
             if entry.endswith(".run"):
                 same, over, well = self.look_at(f"{folder}/{entry}")
                 if same and not over:
                     raise Busy("an earlier run of this job is still printing")
                 if same and well:
                     return {"answer": "finished"}
-        name = f"offline-{self.question['cups_job_id']}-{os.urandom(8).hex()}"
+        name = f"offline-{self.question['cups_job_id']}-{posix.urandom(8).hex()}"
         return {"answer": "print", "runs": folder, "name": name, "offline": "1", "keep_document": "1"}
 
     def look_at(self, path: str) -> "tuple[bool, bool, bool]":
@@ -533,6 +535,12 @@ def marks(options: str) -> "list[str]":
     return sorted(w for w in options.split() if w.startswith(("job-uuid=", "time-at-creation=", "time-at-completed=")))
 
 
+def environment() -> "dict[str, str]":
+    """What `os.environ` would hold."""
+    pairs = [(key.decode("utf-8", "surrogateescape"), value) for key, value in posix.environ.items()]
+    return {key: value.decode("utf-8", "surrogateescape") for key, value in pairs}
+
+
 def main(arguments: "list[str]", environ: "dict[str, str]") -> int:
     if len(arguments) == 1:
         return OK  # cupsd asks for devices: ours are made by `track`, not picked from a list
@@ -547,9 +555,9 @@ def main(arguments: "list[str]", environ: "dict[str, str]") -> int:
     try:
         document = keep_document(arguments, environ)
     except OSError as error:
-        say("ERROR", f"The document cannot be kept: {os.strerror(error.errno or 0)}")
+        say("ERROR", f"The document cannot be kept: {posix.strerror(error.errno or 0)}")
         return STOP
-    if not os.fstat(document).st_size:
+    if not posix.fstat(document).st_size:
         return OK
     job = Job(arguments, environ, document)
     patience = time.monotonic() + PATIENCE_S
@@ -565,4 +573,4 @@ def main(arguments: "list[str]", environ: "dict[str, str]") -> int:
 
 
 if __name__ == "__main__":
-    os._exit(main(sys.argv, dict(os.environ)))  # to take the interpreter apart would take time
+    posix._exit(main(sys.argv, environment()))  # to take the interpreter apart would take time

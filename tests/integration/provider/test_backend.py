@@ -17,10 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from provider.cups import tracking
 from provider.cups_backend import inkeeper as backend_module
 from provider.journal import runs
 from provider.local import protocol
 from provider.local.protocol import Question, RunOver
+from provider.settings import CupsSection, ProviderSection, ProviderSettings
 from tests.support.processes import run, wait_until
 
 DOCUMENT = b"%PDF-1.4 a document\n" * 500
@@ -147,15 +149,7 @@ class Bench:
             "PATH": os.environ["PATH"],
             **(environ or {}),
         }
-        process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True
-        )
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(document)
-        process.stdin.close()
-        process.stdin = None
-        return process
+        return popen(words, env, document, stdin)
 
     def finish(self, process: "subprocess.Popen[bytes]") -> tuple[int, str]:
         _, said = process.communicate(timeout=60)
@@ -476,6 +470,32 @@ def _big(bench: Bench) -> Path:
     path = bench.folder / "big.pdf"
     path.write_bytes(DOCUMENT * 100)
     return path
+
+
+@pytest.mark.parametrize("spoil", ["nothing", "no code", "damaged code", "another source", "another Python"])
+def test_the_launcher_starts_it_from_its_compiled_form_or_else_from_its_source(
+    bench: Bench, daemon: Daemon, spoil: str
+) -> None:
+    settings = ProviderSettings(
+        provider=ProviderSection(state_dir=str(bench.folder), socket=str(bench.socket)),
+        cups=CupsSection(server_bin=str(bench.server_bin), server_root="/nowhere"),
+    )
+    tracking.install(settings, {})
+    source, code = bench.server_bin / "inkeeper.py", bench.server_bin / "inkeeper.code"
+    if spoil == "no code":
+        code.unlink()
+    elif spoil == "damaged code":
+        code.write_bytes(code.read_bytes()[:-1] + b"?")
+    elif spoil == "another source":
+        source.write_text(source.read_text().replace("Printing was refused.", "No."))
+        daemon.answers = [protocol.encode_frame({"answer": "deny"})]
+    elif spoil == "another Python":
+        code.write_bytes(b"\0\0\r\n" + code.read_bytes()[4:])
+    exit_code, said = bench.finish(bench.start())
+    if spoil == "another source":
+        assert (exit_code, said) == (5, "ERROR: No.\n")
+    else:
+        assert (exit_code, bench.printed()) == (0, DOCUMENT)
 
 
 def test_cupsd_s_question_for_devices_is_answered_with_none(bench: Bench) -> None:

@@ -2,11 +2,11 @@
 
 import stat
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from provider.cups_backend import inkeeper
 from tests.support.cupsd import PrivateCupsd
 from tests.support.folders import scratch_folder
 from tests.support.printer import IppPrinter
@@ -60,16 +60,23 @@ def test_track_and_untrack_keep_the_driver(cupsd: PrivateCupsd, config: Path, sc
 
 def test_the_backend_is_installed_as_it_is_and_put_right_when_it_differs(cupsd: PrivateCupsd, config: Path) -> None:
     cupsd.add_raw_queue("raw", "socket://127.0.0.1:9")
-    installed = cupsd.server_bin / "backend" / "inkeeper"
-    source = Path(str(inkeeper.__file__)).read_bytes()
     provider(config, "track", "raw")
-    assert installed.read_bytes() == source
-    assert stat.S_IMODE(installed.stat().st_mode) == 0o700
-    installed.write_bytes(b"an older one")
-    installed.chmod(0o755)
+    wanted = {
+        cupsd.server_bin / "backend" / "inkeeper": (packaged("launcher.py"), 0o700),
+        cupsd.server_bin / "inkeeper.py": (packaged("inkeeper.py"), 0o600),
+        cupsd.server_bin / "inkeeper.code": ((cupsd.server_bin / "inkeeper.code").read_bytes(), 0o600),
+    }
+    for path in wanted:
+        path.write_bytes(b"an older one")
+        path.chmod(0o755)
     provider(config, "track", "raw")
-    assert installed.read_bytes() == source
-    assert stat.S_IMODE(installed.stat().st_mode) == 0o700
+    for path, (content, mode) in wanted.items():
+        assert path.read_bytes() == content
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def packaged(name: str) -> bytes:
+    return files("provider.cups_backend").joinpath(name).read_bytes()
 
 
 def test_the_backend_finds_its_daemon_and_the_files_it_may_write(
