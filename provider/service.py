@@ -80,6 +80,7 @@ class Service:
         self._clock = clock
         self._seen = Seen()
         self._watch = CupsdWatch(settings.state_dir / "spools")
+        self._analyses: set[asyncio.Task[JobFacts]] = set()
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
 
@@ -88,16 +89,29 @@ class Service:
     async def open(self, question: Question, document: int) -> Session:
         self._watch.note_spool(question.request_root)
         self._watch.note_process(identity.cupsd_of(question.incarnation))
+        analysis = self._begin_analysis(question, document)
         ask = await identity.identify(self._cupsd, question, self._settings.users)
         await self._adopt_names(runs.offline_names(self._settings.runs_dir, question.cups_job_id))
         await self._tell_copies(ask)
+
+        async def facts() -> JobFacts:
+            return await asyncio.shield(analysis)
+
+        return self.desk.session(ask, facts)
+
+    def _begin_analysis(self, question: Question, document: int) -> "asyncio.Task[JobFacts]":
+        """Look at the document while cupsd is asked which job it is; nearly always both are needed."""
         request = identity.analysis_request(question)
-        timeout_s = self._settings.analysis.timeout_s
+        copy = os.dup(document)  # the backend's own descriptor goes when the backend does
+        analysis = asyncio.create_task(self._analyser.analyse(copy, request, self._settings.analysis.timeout_s))
+        self._analyses.add(analysis)
 
-        async def analyse() -> JobFacts:
-            return await self._analyser.analyse(document, request, timeout_s)
+        def done(task: "asyncio.Task[JobFacts]") -> None:
+            self._analyses.discard(task)
+            os.close(copy)
 
-        return self.desk.session(ask, analyse)
+        analysis.add_done_callback(done)
+        return analysis
 
     async def _tell_copies(self, ask: Ask) -> None:
         """What looks like a person's restart may be cupsd's own doing after a crash."""
@@ -197,6 +211,9 @@ class Service:
     async def close(self) -> None:
         """Leave all work as it is."""
         self._watch.close()
+        for analysis in tuple(self._analyses):
+            analysis.cancel()
+        await asyncio.gather(*self._analyses, return_exceptions=True)
         await self.desk.close()
 
     async def run_sender(self) -> None:

@@ -21,7 +21,7 @@ from backend.wire.messages import Printing
 from provider.analysis.options import parse_options
 from provider.analysis.ticket import AnalysisRequest
 from provider.cups.client import Cupsd, CupsJob
-from provider.cups.spool import spool_id
+from provider.cups.spool import SpoolIds
 from provider.errors import CupsError
 from provider.jobs.model import Ask, CupsState
 from provider.jobs.rules import scheme_of
@@ -31,6 +31,7 @@ from provider.local.protocol import Question
 
 MAX_PPD_BYTES: Final = 4 << 20
 _log = logging.getLogger(__name__)
+_spools = SpoolIds()
 
 
 async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
@@ -181,8 +182,11 @@ async def _told_by_cupsd(cupsd: Cupsd, job_id: int) -> CupsJob | None:
 
 
 async def _spool(request_root: str) -> str:
+    remembered = _spools.remembered(request_root)
+    if remembered is not None:
+        return remembered
     try:
-        return await asyncio.to_thread(spool_id, request_root)
+        return await asyncio.to_thread(_spools.read, request_root)
     except OSError as error:
         raise CupsError(f"the spool {request_root!r} cannot be told from others: {error}") from error
 

@@ -16,9 +16,39 @@ SUFFIX: Final = ".inkeeper-id"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
+class SpoolIds:
+    """The ids of the spools that were asked for, read again only when their files changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[tuple[int, int], str]] = {}
+
+    def remembered(self, request_root: str) -> str | None:
+        """The spool's id, None where it has to be read: that may wait for a disk."""
+        known = self._known.get(request_root)
+        return known[1] if known is not None and known[0] == _version(request_root) else None
+
+    def read(self, request_root: str) -> str:
+        """Raises OSError where the id can be neither read nor made."""
+        found = spool_id(request_root)
+        self._known[request_root] = (_version(request_root), found)
+        return found
+
+
+def _version(request_root: str) -> tuple[int, int]:
+    try:
+        found = os.stat(_path(request_root))
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
+def _path(request_root: str) -> Path:
+    return Path(os.path.normpath(request_root) + SUFFIX)
+
+
 def spool_id(request_root: str) -> str:
     """The spool's id, made where there is none yet. Raises OSError where it can be neither read nor made."""
-    path = Path(os.path.normpath(request_root) + SUFFIX)
+    path = _path(request_root)
     for _ in range(2):
         try:
             text = path.read_text().strip()

@@ -87,7 +87,8 @@ def _asked(state: JobState, event: Asked, moment: Moment) -> Step:
     state = replace(state, record=change(state.record, documents=max(state.record.documents, event.ask.documents)))
     if state.stage == "closing":
         return state, effects  # served as soon as the record is on disk
-    looked, more = _look(state)
+    unheard_of = state.record.attempt == 0 and not state.record.runs and not state.on_disk
+    looked, more = _inspect(state, moment) if unheard_of else _look(state)
     return looked, effects + more
 
 
