@@ -120,7 +120,7 @@ class Site:
                 found.append(int(folder.name))
         return sorted(found)
 
-    def wait_until_quiet(self, timeout_s: float = 90) -> None:
+    def wait_until_quiet(self, timeout_s: float = 300) -> None:
         """No job is under way in cupsd, none in the provider, and every report was taken."""
 
         def quiet() -> bool:
