@@ -201,10 +201,7 @@ class Service:
             log("the journal's segment %d: passed over %d bytes at %d", damage.segment, damage.length, damage.start)
         self.desk.start(records)
         await asyncio.to_thread(runs.sweep, self._settings.runs_dir)
-        for name in await asyncio.to_thread(runs.all_names, self._settings.runs_dir):
-            if not name.startswith(runs.OFFLINE_MARK):
-                await self._take_in(name)
-        await self._adopt_names(runs.offline_names(self._settings.runs_dir))
+        await self._take_in_all()
         if self._cluster.resending:
             await self._resend()
 
@@ -232,10 +229,10 @@ class Service:
             await asyncio.sleep(max(0.05, beat_pause_s(answer) - (self._clock.monotonic_s() - started_s)))
 
     async def run_adoption(self) -> None:
-        """A backend may have gone on without us while we were too slow for it."""
+        """A backend may have gone on without us while we were too slow for it, or begun late what we once permitted."""
         while True:
             await asyncio.sleep(ADOPT_EVERY_S)
-            await self._adopt_names(await asyncio.to_thread(runs.offline_names, self._settings.runs_dir))
+            await self._take_in_all()
 
     async def _heartbeat(self) -> Heartbeat:
         await self._look_at_queues()
@@ -303,16 +300,25 @@ class Service:
 
     # ------------------------------------------------------------ runs made without us
 
+    async def _take_in_all(self) -> None:
+        """Every run file whose job no machine looks after: it is known and over, or nobody has taken it in yet."""
+        names = await asyncio.to_thread(runs.all_names, self._settings.runs_dir)
+        await self._adopt_names([name for name in names if name.startswith(runs.OFFLINE_MARK)])
+        for name in names:
+            if not name.startswith(runs.OFFLINE_MARK) and not self.desk.is_under_way(name.rpartition(".")[0]):
+                try:
+                    await self._take_in(name)
+                except (CupsError, JournalError, OSError) as error:
+                    _log.warning("run %s cannot be taken in now: %s", name, error)
+
     async def _take_in(self, name: str) -> None:
-        """A run file found at the start: its job's record knows it, or is older, or is lost."""
+        """A run whose job is over, or whose record is lost."""
         job_id = name.rpartition(".")[0]
         record = await self._book.fetch(job_id)
-        if record is not None and record.phase == "open":
-            return  # its machine looks at it
         if record is not None and any(run.name == name and run.verdict for run in record.runs):
             await asyncio.to_thread(runs.remove, self._settings.runs_dir, [name])
             return
-        await self._adopt(name, job_id)
+        await self._adopt(name, job_id, record.document_facts if record is not None else None)
 
     async def _adopt_names(self, names: list[str]) -> None:
         for name in names:
@@ -321,7 +327,7 @@ class Service:
             except (CupsError, JournalError, OSError) as error:
                 _log.warning("run %s cannot be taken in now: %s", name, error)
 
-    async def _adopt(self, name: str, job_id: str = "") -> None:
+    async def _adopt(self, name: str, job_id: str = "", known_facts: JobFacts | None = None) -> None:
         if name in self._seen.damaged_runs or any(run.name == name for s in self.desk.states for run in s.record.runs):
             return
         found = await asyncio.to_thread(runs.read_run, self._settings.runs_dir, name)
@@ -332,8 +338,8 @@ class Service:
             self._seen.damaged_runs.add(name)
             return
         ask = await identity.identify_run(self._cupsd, found.started, self._settings.users)
-        facts = await self._facts_of_run(name, found.started)
-        run = replace(found.record, facts=facts, offline=found.started.offline or not job_id, attempt=0)
+        facts = known_facts or await self._facts_of_run(name, found.started)
+        run = replace(found.record, facts=facts, offline=found.started.offline or not job_id)
         _log.info("job %d was printed without the daemon: taking in %s", found.started.cups_job_id, name)
         await self.desk.adopt(ask, run, job_id)
 

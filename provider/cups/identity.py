@@ -56,6 +56,7 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
         device_uri=without_password(question.device_uri),
         documents=job.documents if job else 1,
         incarnation=question.incarnation,
+        orphan=cupsd_of(question.incarnation) == 0,
     )
 
 

@@ -380,6 +380,7 @@ class Job:
         self.arguments = arguments
         self.environ = environ
         self.document = document
+        self.parent = posix.getppid()
         self.settings = read_settings(f"{environ.get('CUPS_SERVERBIN', '')}/inkeeper.conf")
         self.inner = self.real_uri(environ.get("DEVICE_URI", "").partition(":/")[2])
         self.question = describe(arguments, environ, posix.fstat(document).st_size)
@@ -402,7 +403,9 @@ class Job:
             say("ERROR", answer.get("message") or "Printing was refused.")
             return CANCEL
         if kind == "superseded":
-            return FAILED
+            if posix.getppid() == self.parent:
+                raise Busy("another backend of this job asks")
+            return FAILED  # our cupsd is dead, and the next one's backend has taken over
         if kind != "print":
             time.sleep(min(float(answer.get("seconds") or "1"), 10.0))
             raise Busy(answer.get("message") or "the Inkeeper daemon asked to wait")

@@ -28,6 +28,7 @@ from provider.jobs.state import JobState, Moment, begin, is_open, resume
 from provider.journal import runs
 
 KILL_AFTER_S: Final = 10.0
+TOKENS_A_LIFE: Final = 1 << 32
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_to_end: dict[int, float] = {}
         self._next_session = 1
+        self._next_token = 0
 
     # ------------------------------------------------------------ from outside
 
@@ -100,6 +102,9 @@ class Desk:
         """The backend's run is over, or the backend is."""
         self._sessions.pop(session.number, None)
         self._feed(session.job_id, ev.SessionGone(session.number))
+
+    def is_under_way(self, job_id: str) -> bool:
+        return job_id in self._states
 
     def knows(self, printing: Printing) -> bool:
         return printing in self._by_printing or self._book.find(printing) is not None
@@ -164,6 +169,9 @@ class Desk:
         return job_id
 
     def _enter(self, job_id: str, state: JobState, effects: tuple[ev.Effect, ...]) -> None:
+        # What an earlier life of this job's machine still waits for must not pass for an answer to this one.
+        self._next_token += TOKENS_A_LIFE
+        state = replace(state, token=self._next_token)
         self._by_printing[state.record.printing] = job_id
         self._settle(job_id, state, effects)
 

@@ -11,6 +11,7 @@ reported, fsynced) → reporting → over.
 
 Invariants:
 - nothing leaves the machine before the record that says so is on disk (`writing`, `closing`);
+- a backend whose cupsd lives is never given up for one whose cupsd is dead;
 - a session is told to print only while no other run of the printing goes on, and after a look at all runs;
 - what came out is never printed again under the same printing: such a session is told `Finished`;
 - every wait has a wake-up, so that nothing depends on a message that may never come.
@@ -82,6 +83,8 @@ def step(state: JobState, event: Event, moment: Moment) -> Step:
 def _asked(state: JobState, event: Asked, moment: Moment) -> Step:
     effects: tuple[Effect, ...] = ()
     if state.session is not None and state.session != event.session:
+        if event.ask.orphan and state.ask is not None and not state.ask.orphan:
+            return state, (Answer(event.session, Superseded()),)  # after our restart an old backend may ask last
         effects = (Answer(state.session, Superseded()),)
     state = replace(state, session=event.session, ask=event.ask, asked_at_s=moment.monotonic_s)
     state = replace(state, record=change(state.record, documents=max(state.record.documents, event.ask.documents)))

@@ -114,7 +114,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """The backend's question, with what cupsd told of the job. `user` is the mapped name."""
+    """The backend's question, with what cupsd told of the job. `user_name` is the mapped name; `orphan`: the cupsd that
+    started this backend is dead."""
 
     printing: Printing
     queue: str
@@ -125,6 +126,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     device_uri: str = ""
     documents: int = 1
     incarnation: str = ""
+    orphan: bool = False
 
 
 class PrinterWord(msgspec.Struct, frozen=True, kw_only=True):

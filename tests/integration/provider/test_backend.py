@@ -269,7 +269,6 @@ def test_the_real_backend_s_exit_code_is_handed_on(bench: Bench, code: int) -> N
     [
         ({"answer": "deny", "message": "Your balance is 0.03 EUR."}, 5, "ERROR: Your balance is 0.03 EUR.\n"),
         ({"answer": "finished"}, 0, ""),
-        ({"answer": "superseded"}, 1, ""),
     ],
 )
 def test_without_permission_nothing_is_printed(
@@ -279,6 +278,12 @@ def test_without_permission_nothing_is_printed(
     assert bench.finish(bench.start()) == (exit_code, said)
     assert not bench.printed()
     assert os.listdir(bench.runs) == []
+
+
+def test_a_backend_that_is_superseded_though_its_cupsd_lives_asks_again(bench: Bench, daemon: Daemon) -> None:
+    daemon.answers = [protocol.encode_frame({"answer": "superseded"}), allowed(bench)]
+    assert bench.finish(bench.start())[0] == 0
+    assert bench.printed() == DOCUMENT
 
 
 def test_it_waits_as_it_is_told_and_asks_again(bench: Bench, daemon: Daemon) -> None:

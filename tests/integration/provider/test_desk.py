@@ -136,6 +136,18 @@ def test_of_two_backends_of_one_printing_the_newer_is_served(tmp_path: Path) -> 
     asyncio.run(scenario())
 
 
+def test_a_backend_of_a_living_cupsd_is_not_given_up_for_an_orphan(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with at_work(tmp_path, Outside()) as desk:
+            living, orphan = desk.session(ASK, analyse), desk.session(msgspec.structs.replace(ASK, orphan=True), _never)
+            await desk.enter(living)
+            await desk.enter(orphan)
+            assert await asyncio.wait_for(orphan.reply, 20) == Superseded()
+            assert isinstance(await asyncio.wait_for(living.reply, 20), Print)
+
+    asyncio.run(scenario())
+
+
 async def _never() -> JobFacts:
     await asyncio.get_running_loop().create_future()
     return FACTS
