@@ -80,7 +80,8 @@ class Feed:
         self._cast = cast
         self._api = api
         self._voice = voice
-        self._told: set[str] = {job.job_id for job in api.jobs().jobs if job.state in SETTLED}
+        self._since_ms = time.time_ns() // 1_000_000  # what was settled before was told by the story
+        self._told: set[str] = set()
         self._printed = len(cast.printer.printouts())
 
     def look(self) -> None:
@@ -90,7 +91,7 @@ class Feed:
         try:
             found = self._api.jobs()
             for job in reversed(found.jobs):
-                if job.state in SETTLED and job.job_id not in self._told:
+                if job.state in SETTLED and job.updated_at >= self._since_ms and job.job_id not in self._told:
                     self._tell_job(job)
                     self._told.add(job.job_id)
         except Failed:
