@@ -24,6 +24,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.change_queue,
     views.list_members,
     views.get_topology,
+    views.list_cluster_events,
     views.list_users,
     views.show_user,
     views.list_user_transfers,

@@ -12,10 +12,12 @@ from backend.api.problems import ApiProblem
 from backend.api.reading import authenticate, header
 from backend.api.services import Services
 from backend.api.stream import EventStream
+from backend.cluster import history
 from backend.jobs.queries import get_job, newest_jobs
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
 from backend.wire.messages import (
     UUID_PATTERN,
+    ClusterEventList,
     JobList,
     MemberList,
     Name,
@@ -46,6 +48,13 @@ class TransferQuery(msgspec.Struct, frozen=True):
     before: Offset = 0
 
 
+class HistoryQuery(msgspec.Struct, frozen=True):
+    """`after`: only what came after the event of this id; "" for the newest."""
+
+    limit: Limit = 50
+    after: Annotated[str, Meta(pattern=r"^$|^\d{1,19}\.\d{1,19}$")] = ""
+
+
 class LimitQuery(msgspec.Struct, frozen=True):
     limit: Limit = 50
 
@@ -68,6 +77,12 @@ async def list_members(services: Services, who: Principal) -> MemberList:
 async def get_topology(services: Services, who: Principal) -> Topology:
     """The live picture of servers, databases, print servers and queues, with a verdict in one sentence."""
     return await services.picture.topology()
+
+
+@operation("GET", "/api/v1/cluster/events", roles=VIEWERS)
+async def list_cluster_events(services: Services, who: Principal, query: HistoryQuery) -> ClusterEventList:
+    """The cluster's history: the newest events, or those after an event's id."""
+    return ClusterEventList(events=await services.database.run(history.read, query.after, query.limit))
 
 
 @operation("GET", "/api/v1/users", roles=VIEWERS)

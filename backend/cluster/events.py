@@ -267,7 +267,7 @@ class EventHub:
 
 def newest_position(conn: sa.Connection) -> Position:
     """After everything that a reading can hand out now."""
-    statement = sa.select(event.c.xid, event.c.event_id).where(_settled(conn))
+    statement = sa.select(event.c.xid, event.c.event_id).where(settled(conn, event.c.xid))
     row = conn.execute(statement.order_by(event.c.xid.desc(), event.c.event_id.desc()).limit(1)).one_or_none()
     return BEGINNING if row is None else Position(row.xid, row.event_id)
 
@@ -276,7 +276,7 @@ def read_after(conn: sa.Connection, after: Position, limit: int, up_to: Position
     """Events after a position in commit order, at most `limit`, and none beyond `up_to`."""
     order: sa.ColumnElement[Any] = sa.tuple_(event.c.xid, event.c.event_id)
     statement = sa.select(event.c.xid, event.c.event_id, event.c.kind, event.c.at, event.c.data).where(
-        order > sa.tuple_(sa.literal(after.xid), sa.literal(after.event_id)), _settled(conn)
+        order > sa.tuple_(sa.literal(after.xid), sa.literal(after.event_id)), settled(conn, event.c.xid)
     )
     if up_to is not None:
         statement = statement.where(order <= sa.tuple_(sa.literal(up_to.xid), sa.literal(up_to.event_id)))
@@ -296,8 +296,8 @@ def is_known(conn: sa.Connection, position: Position) -> bool:
     return conn.scalar(statement) is not None
 
 
-def _settled(conn: sa.Connection) -> sa.ColumnElement[bool]:
-    """Rows whose writers, and all writers before them, have ended."""
+def settled(conn: sa.Connection, xid: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Rows whose writers, and all writers before them, have ended. `xid` is the column of the writer's transaction."""
     if conn.dialect.name == "sqlite":
         return sa.true()
-    return event.c.xid < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    return xid < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")

@@ -8,6 +8,7 @@ from backend.wire.messages import Member, MemberState
 
 FORGET_MEMBER_MS: Final = 7 * 24 * 3600 * 1000
 KEEP_EVENTS_MS: Final = 7 * 24 * 3600 * 1000
+KEEP_HISTORY_MS: Final = 1_000 * 24 * 3600 * 1000
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -19,6 +20,14 @@ class MemberRow(msgspec.Struct, frozen=True):
     state: str
     program_version: str
     age_ms: int
+    wanted: str = "serving"
+    load: int = 0
+    connections: int = 0
+    serves: str = ""
+    schema_revision: str = ""
+    protocol: int = 1
+    clock_off_ms: int = 0
+    noticed_at: int = 0
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -38,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     lease: Lease = Lease(0, "", "", 0)
     members: tuple[MemberRow, ...] = ()
     heartbeat_s: float = 1.0
+    paused: bool = False
 
     def listed(self) -> tuple[Member, ...]:
         """The members for clients: also those that are away, since they may be the ones that are left tomorrow."""

@@ -7,6 +7,7 @@ beat, so either the take-over sees the new beat or the renewal sees the new term
 
 import sqlalchemy as sa
 
+from backend.cluster import history
 from backend.cluster.model import FORGET_MEMBER_MS, KEEP_EVENTS_MS, Lease, MemberRow, Snapshot
 from backend.cluster.tables import beat, cluster, event, member, term
 from backend.db.dialect import upsert
@@ -41,10 +42,25 @@ def read_snapshot(conn: sa.Connection, heartbeat_s: float) -> Snapshot:
     about = conn.execute(sa.select(cluster)).one()
     rows = conn.execute(sa.select(member).order_by(member.c.name)).all()
     members = tuple(
-        MemberRow(row.name, row.process, row.url, row.state, row.program_version, max(0, now - row.seen_at))
+        MemberRow(
+            name=row.name,
+            process=row.process,
+            url=row.url,
+            state=row.state,
+            program_version=row.program_version,
+            age_ms=max(0, now - row.seen_at),
+            wanted=row.wanted,
+            load=row.load,
+            connections=row.connections,
+            serves=row.serves,
+            schema_revision=row.schema_revision,
+            protocol=row.protocol,
+            clock_off_ms=row.clock_off_ms,
+            noticed_at=row.noticed_at,
+        )
         for row in rows
     )
-    return Snapshot(about.cluster_id, about.generation, read_lease(conn), members, heartbeat_s)
+    return Snapshot(about.cluster_id, about.generation, read_lease(conn), members, heartbeat_s, about.paused)
 
 
 def read_lease(conn: sa.Connection) -> Lease:
@@ -86,9 +102,10 @@ def fence(conn: sa.Connection, mine: int, process: str) -> bool:
 
 
 def prune(conn: sa.Connection, mine: int, process: str) -> int:
-    """Drop events and members that are too old, at most PRUNE_ROWS events at a time; how many events went."""
+    """Drop events, history and members that are too old, at most PRUNE_ROWS events at a time; how many events went."""
     if not fence(conn, mine, process):
         return 0
+    history.prune(conn)
     now = now_ms(conn)
     conn.execute(sa.delete(member).where(member.c.seen_at < now - FORGET_MEMBER_MS))
     # Ids rise with time: the oldest are the first of the key, so this reads no more than it drops.

@@ -1,6 +1,6 @@
-"""Members, the leader's term, the cluster's generation, and the events that every server streams."""
+"""Members, the leader's term, the cluster's generation, its history, and the events that every server streams."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, text
 from sqlalchemy.schema import FetchedValue
 
 from backend.db.metadata import BigInt, BigKey, UuidText, metadata
@@ -11,6 +11,8 @@ cluster = Table(
     Column("one", Integer, primary_key=True, autoincrement=False),  # always 1: a table of one row
     Column("cluster_id", UuidText, nullable=False),
     Column("generation", BigInt, nullable=False),  # bumped by a restore
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("oldest_schema", String(32), nullable=False, server_default="0001"),  # programs from here on can use it
 )
 
 term = Table(
@@ -20,6 +22,8 @@ term = Table(
     Column("term", BigInt, nullable=False),
     Column("holder", String(36), nullable=False),  # a new uuid for each process, "" when nobody
     Column("member_name", String(255), nullable=False),
+    # A vacant lease that was handed over: the process that may take it at once, "" for anybody.
+    Column("given_to", String(36), nullable=False, server_default=""),
 )
 
 beat = Table(
@@ -39,6 +43,14 @@ member = Table(
     Column("program_version", String(64), nullable=False),
     Column("started_at", BigInt, nullable=False),
     Column("seen_at", BigInt, nullable=False),
+    Column("wanted", String(16), nullable=False, server_default="serving"),  # or "draining": by a person's word
+    Column("load", BigInt, nullable=False, server_default="0"),  # requests under way
+    Column("connections", BigInt, nullable=False, server_default="0"),  # open streams among them
+    Column("serves", String(255), nullable=False, server_default=""),  # interfaces, separated by blanks
+    Column("schema_revision", String(32), nullable=False, server_default=""),  # newest one its program knows
+    Column("protocol", BigInt, nullable=False, server_default="1"),  # the version of the wire contract it speaks
+    Column("clock_off_ms", BigInt, nullable=False, server_default="0"),  # its clock less the database's
+    Column("noticed_at", BigInt, nullable=False, server_default="0"),  # when the leader recorded that it is gone
 )
 
 event = Table(
@@ -53,3 +65,21 @@ event = Table(
     Column("term", BigInt, nullable=False),
 )
 Index(None, event.c.xid, event.c.event_id)
+
+# Never updated, never deleted but for age. A restore into another PostgreSQL sets `xid` to 0: what was stays before
+# what comes.
+cluster_event = Table(
+    "cluster_event",
+    metadata,
+    Column("event_id", BigKey, primary_key=True),
+    Column("xid", BigInteger, nullable=False, server_default=text("0"), server_onupdate=FetchedValue()),  # as in event
+    Column("at", BigInt, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("term", BigInt, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("away_ms", BigInteger),  # NULL: nothing was away
+    Column("detail", String, nullable=False),  # JSON object
+)
+Index(None, cluster_event.c.xid, cluster_event.c.event_id)

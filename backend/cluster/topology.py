@@ -60,6 +60,7 @@ def build(
         providers=shown,
         queues=tuple(queues),
         ledger=ledger,
+        paused=snapshot.paused,
     )
 
 
@@ -68,7 +69,7 @@ def fingerprint(topology: Topology) -> bytes:
     still = msgspec.structs.replace(
         topology,
         as_of=0,
-        servers=tuple(msgspec.structs.replace(server, age_s=0.0) for server in topology.servers),
+        servers=tuple(msgspec.structs.replace(server, age_s=0.0, load=0, connections=0) for server in topology.servers),
         providers=tuple(
             msgspec.structs.replace(provider, age_s=0.0, oldest_unsent_s=0.0) for provider in topology.providers
         ),
@@ -91,6 +92,10 @@ def server_view(row: MemberRow, snapshot: Snapshot) -> ServerView:
         leader=leader,
         program_version=row.program_version,
         age_s=row.age_ms / 1000,
+        wanted=row.wanted,
+        load=row.load,
+        connections=row.connections,
+        serves=row.serves,
     )
 
 

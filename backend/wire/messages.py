@@ -375,7 +375,8 @@ Health = Literal["ok", "warning", "error", "draining", "unknown"]
 
 
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
-    """`age_s` is how long ago its last heartbeat was, by the database's clock."""
+    """`age_s` is how long ago its last heartbeat was. `wanted` is "draining" where a person asked for it; `load` counts
+    its requests under way, `connections` its open event streams."""
 
     name: str
     url: str
@@ -385,6 +386,10 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     leader: bool
     program_version: str
     age_s: float
+    wanted: str = "serving"
+    load: int = 0
+    connections: int = 0
+    serves: str = ""
 
 
 class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
@@ -428,6 +433,7 @@ class Topology(Message, frozen=True, kw_only=True):
     providers: tuple[ProviderView, ...]
     queues: tuple[QueueView, ...]
     ledger: Ledger
+    paused: bool = False
 
 
 class MemberList(Message, frozen=True, kw_only=True):
@@ -435,11 +441,58 @@ class MemberList(Message, frozen=True, kw_only=True):
     members: tuple[Member, ...]
 
 
-class Event(Message, frozen=True, kw_only=True):
-    """One server-sent event's data. `kind`: "jobs" (jobs changed), "topology" (reload the topology), "reset"
-    (reload everything)."""
+# ---------------------------------------------------------------- the cluster's history and operations
 
-    kind: Literal["jobs", "topology", "reset"]
+
+class ClusterEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to the cluster. `event_id` is its place in the history; `subject` is the member (or what
+    else) it happened to, `actor` who did it, `cause` why, `away_ms` how long it was away (None: it was not)."""
+
+    event_id: str
+    at: Millis
+    kind: str
+    subject: str
+    actor: str = ""
+    term: int = 0
+    cause: str = ""
+    away_ms: int | None = None
+    detail: dict[str, str | int] = msgspec.field(default_factory=dict)
+
+
+class ClusterEventList(Message, frozen=True, kw_only=True):
+    """In the order in which they were committed."""
+
+    events: tuple[ClusterEvent, ...]
+
+
+class Objection(msgspec.Struct, frozen=True, kw_only=True):
+    """What speaks against an action. One that `blocks` refuses it; the others are to be known."""
+
+    blocks: bool
+    text: str
+
+
+class Plan(Message, frozen=True, kw_only=True):
+    """What an action would do (or, with `done`, did) step by step, and what speaks against it."""
+
+    action: str
+    subject: str
+    steps: tuple[str, ...] = ()
+    objections: tuple[Objection, ...] = ()
+    done: bool = False
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it is refused unless forced."""
+        return any(objection.blocks for objection in self.objections)
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """One server-sent event's data. `kind`: "jobs" (jobs changed), "cluster" (one more in the cluster's history),
+    "topology" (reload the topology), "reset" (reload everything). A reader passes over kinds that it does not know."""
+
+    kind: str
     at: Millis
     jobs: tuple[JobView, ...] = ()
     detail: str = ""
+    cluster: ClusterEvent | None = None

@@ -19,6 +19,8 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    ClusterEvent,
+    ClusterEventList,
     ConfigureAccount,
     DatabaseView,
     Enroll,
@@ -35,6 +37,8 @@ from backend.wire.messages import (
     MemberList,
     Message,
     MoneyAnswer,
+    Objection,
+    Plan,
     Printing,
     ProviderView,
     QueueList,
@@ -109,6 +113,17 @@ QUEUE_VIEW = QueueView(
     jobs=10,
     impressions=100,
     seen_at=AT,
+)
+CLUSTER_EVENT = ClusterEvent(
+    event_id="71.9",
+    at=AT,
+    kind="leader-changed",
+    subject="server-1",
+    actor="admin:anna",
+    term=6,
+    cause="lease expired",
+    away_ms=5200,
+    detail={"before": "server-2", "silent_ms": 5000},
 )
 MEMBER = Member(name="server-1", url="http://server-1:9191", state="serving")
 IDENTITY: dict[str, Any] = {
@@ -249,6 +264,10 @@ SAMPLES: dict[str, Message | Problem] = {
                 leader=True,
                 program_version="0.1.0",
                 age_s=0.5,
+                wanted="draining",
+                load=3,
+                connections=2,
+                serves="http https",
             ),
         ),
         databases=(DatabaseView(name="db", engine="postgresql", role="primary", health="ok", detail="answers"),),
@@ -269,9 +288,19 @@ SAMPLES: dict[str, Message | Problem] = {
         ),
         queues=(QUEUE_VIEW,),
         ledger=LEDGER,
+        paused=True,
     ),
     "member_list": MemberList(generation=2, members=(MEMBER,)),
     "event": Event(kind="jobs", at=AT, jobs=(JOB_VIEW,), detail=""),
+    "event_of_the_cluster": Event(kind="cluster", at=AT, cluster=CLUSTER_EVENT),
+    "cluster_event_list": ClusterEventList(events=(CLUSTER_EVENT,)),
+    "plan": Plan(
+        action="drain",
+        subject="server-1",
+        steps=("server-1 takes no new work",),
+        objections=(Objection(blocks=True, text="no other server serves"), Objection(blocks=False, text="it leads")),
+        done=True,
+    ),
     "problem": problem("command-conflict", "this command id was used with other content"),
 }
 
