@@ -18,6 +18,9 @@ from psycopg.adapt import Transformer
 Params = Sequence[bytes | None]
 Statement = tuple[bytes, Params]
 
+MAX_PARAMS = 128
+_BINARY = [pq.Format.BINARY] * MAX_PARAMS
+
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -69,7 +72,7 @@ class PipelineConnection:
         """Send all, one round trip; their results. Raises StatementFailed for the first refused, ConnectionLost."""
         try:
             for name, params in statements:
-                self._pg.send_query_prepared(name, params)
+                self._pg.send_query_prepared(name, params, _BINARY[: len(params)], pq.Format.BINARY)
             self._pg.pipeline_sync()
         except psycopg.Error as error:
             self.close()

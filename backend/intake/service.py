@@ -29,6 +29,7 @@ from backend.intake.model import Body, Command, Policy, Reads, command
 from backend.intake.store import Session, Store
 
 MAX_BATCH = 256
+MIN_SHARE = 16  # fewer than this are not worth a second transaction
 MAX_WAITING = 4096
 DEADLINE_S = 5.0
 RETRY_S = (0.02, 0.05, 0.1, 0.25)
@@ -68,6 +69,7 @@ class Intake:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._in_flight = 0
+        self._idle = 0  # lanes without a batch
         self._closing = False
         self._down_reason = "the database has not answered yet"
 
@@ -78,6 +80,7 @@ class Intake:
 
     def start(self) -> None:
         """Start the lanes; they probe the database and take commands from then on."""
+        self._idle = len(self._sessions)
         self._tasks = [asyncio.create_task(self._lane(session)) for session in self._sessions]
 
     async def close(self, timeout_s: float = 5.0) -> None:
@@ -119,12 +122,14 @@ class Intake:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            entries = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+            entries = [self._waiting.popleft() for _ in range(share(len(self._waiting), self._idle))]
             self._in_flight += len(entries)
+            self._idle -= 1
             try:
                 await self._run(session, entries)
             finally:
                 self._in_flight -= len(entries)
+                self._idle += 1
 
     async def _probe(self, session: Session) -> None:
         try:
@@ -197,6 +202,12 @@ class Intake:
         self._down_reason = reason
         if not reason and self._waiting:
             self._wake.set()
+
+
+def share(waiting: int, idle: int) -> int:
+    """How many of the `waiting` commands the next of `idle` lanes takes: its part, so that one batch is folded while
+    the database writes another, but not so few that the costs of a transaction outweigh that."""
+    return min(MAX_BATCH, waiting, max(MIN_SHARE, -(-waiting // idle)))
 
 
 def _fail(entry: _Entry, reason: str) -> None:

@@ -8,13 +8,13 @@ that writes nothing commits a logical message. See docs/adr for the measurements
 """
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from backend.db.arrays import integers, plain, texts
+from backend.db.arrays import Encode, bigints, encoder, texts, uuids
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
 from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Reads, Rows, Writes
@@ -58,6 +58,7 @@ _JOB_CHANGING = tuple(name for name in JOB_COLUMNS if name not in _JOB_FIXED)
 JOB_READ = tuple(name for name in JOB_COLUMNS if name not in ("facts", "printing", "host"))
 _ACCOUNT_READ = ", ".join(f"a.{name}" for name in ACCOUNT_COLUMNS)
 _ACCOUNT_CHANGING = tuple(name for name in ACCOUNT_COLUMNS if name not in ("account_id", "kind", "name"))
+_ACCOUNT_TYPES = {"kind": "text", "name": "text", "restricted": "boolean"}
 _TRANSFER_TYPES = {"kind": "smallint", "job_id": "uuid", "command_id": "uuid"} | dict.fromkeys(
     ("code", "actor", "comment"), "text"
 )
@@ -69,56 +70,60 @@ class _Parameters:
     def __init__(self) -> None:
         self.count = 0
 
-    def next(self, sql_type: str) -> str:
-        """The array that the next parameter will be, to be named once more."""
-        return f"${self.count + 1}::{sql_type}[]"
-
     def array(self, sql_type: str) -> str:
         self.count += 1
         return f"${self.count}::{sql_type}[]"
 
-    def unnest(self, columns: Iterable[str], types: dict[str, str], default: str = "bigint") -> str:
-        return "unnest(" + ", ".join(self.array(types.get(name, default)) for name in columns) + ")"
+    def rows(self, columns: Sequence[str], types: dict[str, str], default: str = "bigint") -> str:
+        """A SELECT of one row for each place of the arrays, one array a column. Half the work of `unnest` with as many
+        arguments, which fills a table for each of them and joins them."""
+        arrays = [self.array(types.get(name, default)) for name in columns]
+        named = ", ".join(f"({array})[i] AS {name}" for array, name in zip(arrays, columns, strict=True))
+        return f"SELECT {named} FROM generate_series(1, cardinality({arrays[0]})) AS n (i)"
+
+
+def _upsert(table: str, columns: Sequence[str], rows: str, setting: str) -> str:
+    """Change rows that are there, each found by its key in the primary key's index.
+
+    An UPDATE … FROM would leave it to a plan how the two sides are joined: without hash and merge joins each row is
+    compared with each key, and a plan made from the statistics of an empty table may read all of it later on.
+    """
+    return f"""INSERT INTO {table} AS old ({", ".join(columns)}) {rows}
+      ON CONFLICT ({columns[0]}) DO UPDATE SET {setting}"""
 
 
 def _write_sql() -> str:
-    """All writes of a batch. Updates name their keys a second time (`= ANY`): a plan made while a table was empty can
-    then never read all of a table that has grown since."""
+    """All writes of a batch."""
     number = _Parameters()
-    transfers = number.unnest(Transfer.__struct_fields__, _TRANSFER_TYPES)
-    account_ids = number.next("bigint")
-    accounts = number.unnest(("account_id", *_ACCOUNT_CHANGING), {"restricted": "boolean"})
-    new_jobs = number.unnest(JOB_COLUMNS, _JOB_TYPES)
-    job_ids = number.next("uuid")
-    changed_jobs = number.unnest(("job_id", *_JOB_CHANGING), _JOB_TYPES)
-    stripes = number.unnest(("account_id", "stripe", "credits", "debits"), {"stripe": "integer"})
-    events = number.array("text")
-    answers = number.unnest(("command_id", "fingerprint", "answer"), {"command_id": "uuid"}, "text")
-    set_account = ", ".join(f"{name} = u.{name}" for name in _ACCOUNT_CHANGING)
-    set_job = ", ".join(f"{name} = u.{name}" for name in _JOB_CHANGING if name != "facts")
+    transfers = number.rows(Transfer.__struct_fields__, _TRANSFER_TYPES)
+    accounts = number.rows(ACCOUNT_COLUMNS, _ACCOUNT_TYPES)
+    new_jobs = number.rows(JOB_COLUMNS, _JOB_TYPES)
+    changed_jobs = number.rows(JOB_COLUMNS, _JOB_TYPES)
+    stripes = number.rows(("account_id", "stripe", "credits", "debits"), {"stripe": "integer"})
+    events = number.rows(("data",), {}, "text")
+    answers = number.rows(("command_id", "fingerprint", "answer"), {"command_id": "uuid"}, "text")
+    set_account = ", ".join(f"{name} = excluded.{name}" for name in _ACCOUNT_CHANGING)
+    set_job = ", ".join(f"{name} = excluded.{name}" for name in _JOB_CHANGING if name != "facts")
+    set_facts = "facts = CASE WHEN excluded.facts = '' THEN old.facts ELSE excluded.facts END"
     return f"""
     WITH transfers AS (
-      INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) SELECT * FROM {transfers}
+      INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) {transfers}
     ), accounts AS (
-      UPDATE account SET {set_account}
-      FROM {accounts} AS u (account_id, {", ".join(_ACCOUNT_CHANGING)})
-      WHERE account.account_id = u.account_id AND account.account_id = ANY ({account_ids})
+      {_upsert("account", ACCOUNT_COLUMNS, accounts, set_account)}
     ), new_jobs AS (
-      INSERT INTO job ({", ".join(JOB_COLUMNS)}) SELECT * FROM {new_jobs}
+      INSERT INTO job ({", ".join(JOB_COLUMNS)}) {new_jobs}
     ), changed_jobs AS (
-      UPDATE job SET {set_job}, facts = CASE WHEN u.facts = '' THEN job.facts ELSE u.facts END
-      FROM {changed_jobs} AS u (job_id, {", ".join(_JOB_CHANGING)})
-      WHERE job.job_id = u.job_id AND job.job_id = ANY ({job_ids})
+      {_upsert("job", JOB_COLUMNS, changed_jobs, f"{set_job}, {set_facts}")}
     ), stripes AS (
-      INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) SELECT * FROM {stripes}
+      INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) {stripes}
       ON CONFLICT (account_id, stripe) DO UPDATE SET
         credits_posted = s.credits_posted + excluded.credits_posted,
         debits_posted = s.debits_posted + excluded.debits_posted
     ), events AS (
-      INSERT INTO event (at, kind, data, term) SELECT {NOW}, 'jobs', d, 0 FROM unnest({events}) AS t (d)
+      INSERT INTO event (at, kind, data, term) SELECT {NOW}, 'jobs', data, 0 FROM ({events}) AS e
     )
     INSERT INTO command (command_id, fingerprint, answer, at)
-    SELECT i, decode(f, 'hex'), a, {NOW} FROM {answers} AS t (i, f, a)
+    SELECT command_id, decode(fingerprint, 'hex'), answer, {NOW} FROM ({answers}) AS a
     """
 
 
@@ -265,14 +270,14 @@ def _begin_statements(reads: Reads) -> list[Statement]:
     names = texts(reads.user_names)
     accounts: Statement = (b"accounts", (names,))
     if reads.account_ids:
-        accounts = (b"more_accounts", (names, integers(reads.account_ids)))
+        accounts = (b"more_accounts", (names, bigints(reads.account_ids)))
     return [
         (b"begin", ()),
-        (b"claim", (integers(sorted(map(_lock_key, [*command_ids, *reads.job_ids]))),)),
-        (b"answered", (plain(command_ids),)),
-        (b"jobs", (plain(reads.job_ids),)),
+        (b"claim", (bigints(sorted(map(_lock_key, [*command_ids, *reads.job_ids]))),)),
+        (b"answered", (uuids(command_ids),)),
+        (b"jobs", (uuids(reads.job_ids),)),
         accounts,
-        (b"queues", (integers([key[0] for key in reads.queues]), texts([key[1] for key in reads.queues]))),
+        (b"queues", (bigints([key[0] for key in reads.queues]), texts([key[1] for key in reads.queues]))),
         (b"now", ()),
     ]
 
@@ -286,27 +291,40 @@ def _lock_key(uuid: str) -> int:
 def _write_params(writes: Writes, claims: dict[str, str], stripe: int) -> list[bytes]:
     stripes = sorted(writes.stripes.items())
     return [
-        *_columns(writes.transfers, Transfer.__struct_fields__, ("actor", "comment")),
-        *_columns(writes.accounts, ("account_id", *_ACCOUNT_CHANGING), ()),
-        *_columns(writes.new_jobs, JOB_COLUMNS, ("user_name", "title", "host", "rule", "facts", "printing", "code")),
-        *_columns(writes.changed_jobs, ("job_id", *_JOB_CHANGING), ("rule", "facts", "code")),
-        integers([account_id for account_id, _ in stripes]),
-        integers([stripe for _ in stripes]),
-        integers([moved.credits for _, moved in stripes]),
-        integers([moved.debits for _, moved in stripes]),
+        *_TRANSFERS.encode(writes.transfers),
+        *_ACCOUNTS.encode(writes.accounts),
+        *_JOBS.encode(writes.new_jobs),
+        *_JOBS.encode(writes.changed_jobs),
+        bigints([account_id for account_id, _ in stripes]),
+        _integers([stripe for _ in stripes]),
+        bigints([moved.credits for _, moved in stripes]),
+        bigints([moved.debits for _, moved in stripes]),
         texts([writes.event] if writes.event else []),
-        plain([command_id for command_id, _ in writes.answers]),
-        plain([claims[command_id] for command_id, _ in writes.answers]),
+        uuids([command_id for command_id, _ in writes.answers]),
+        texts([claims[command_id] for command_id, _ in writes.answers]),
         texts([answer for _, answer in writes.answers]),
     ]
 
 
-def _columns(rows: Sequence[object], names: Sequence[str], quoted: Sequence[str]) -> list[bytes]:
-    """The rows, column by column. Columns not `quoted` hold numbers, uuids and code words."""
-    if not rows:
-        return [b"{}"] * len(names)
-    columns = zip(*map(operator.attrgetter(*names), rows), strict=True)
-    return [texts(column) if name in quoted else integers(column) for name, column in zip(names, columns, strict=True)]
+class _Columns:
+    """Rows as one parameter a column, in the order of `names`."""
+
+    def __init__(self, names: Sequence[str], types: dict[str, str]) -> None:
+        self._values = operator.attrgetter(*names)
+        self._encoders: list[Encode] = [encoder(types.get(name, "bigint")) for name in names]
+        self._empty = [encode(()) for encode in self._encoders]
+
+    def encode(self, rows: Sequence[object]) -> list[bytes]:
+        if not rows:
+            return self._empty
+        columns = zip(*map(self._values, rows), strict=True)
+        return [encode(column) for encode, column in zip(self._encoders, columns, strict=True)]
+
+
+_TRANSFERS = _Columns(Transfer.__struct_fields__, _TRANSFER_TYPES)
+_ACCOUNTS = _Columns(ACCOUNT_COLUMNS, _ACCOUNT_TYPES)
+_JOBS = _Columns(JOB_COLUMNS, _JOB_TYPES)
+_integers = encoder("integer")
 
 
 def _job(row: tuple[Any, ...]) -> Job:
