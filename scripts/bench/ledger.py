@@ -9,8 +9,8 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -52,12 +52,12 @@ def fill(server: Postgres, database: str) -> None:
     server.execute("VACUUM ANALYZE account, users", database)
 
 
-def make_jobs(count: int) -> list[tuple[Authorise, Report]]:
-    """The commands of a round, made beforehand: the store is measured, not who asks it."""
-    return [_job() for _ in range(count)]
+def make_jobs(count: int, users: int = USERS) -> list[tuple[Authorise, Report]]:
+    """The commands of a round, of the first `users` users, made beforehand: the store is measured, not who asks it."""
+    return [_job(f"user{random.randint(1, users)}") for _ in range(count)]
 
 
-def _job() -> tuple[Authorise, Report]:
+def _job(user_name: str) -> tuple[Authorise, Report]:
     facts = JobFacts(
         impressions=3,
         sheets=2,
@@ -72,7 +72,7 @@ def _job() -> tuple[Authorise, Report]:
         attempt=1,
         printing=Printing(spool_id="9a6f03c1", cups_job_id=4711, time_at_creation=1_700_000_000),
         queue=f"q{random.randrange(QUEUES)}",
-        user_name=f"user{random.randint(1, USERS)}",
+        user_name=user_name,
         title="Lecture notes, week 7.pdf",
         host="pc-17",
         facts=facts,
@@ -114,9 +114,9 @@ async def _round(store: PostgresqlStore, jobs: Sequence[tuple[Authorise, Report]
     return 2 * len(jobs) / took
 
 
-def commands_per_second(store: PostgresqlStore, in_flight: int = IN_FLIGHT) -> float:
-    jobs = make_jobs(JOBS_A_ROUND)
-    return uvloop.run(_round(store, jobs, in_flight))
+def commands_per_second(store: PostgresqlStore, users: int = USERS) -> float:
+    jobs = make_jobs(JOBS_A_ROUND, users)
+    return uvloop.run(_round(store, jobs, IN_FLIGHT))
 
 
 def pgbench(server: Postgres, protocol: str) -> float:
@@ -142,20 +142,26 @@ def start(stack: ExitStack) -> Postgres:
     return server
 
 
-def main() -> None:
-    with ExitStack() as stack:
-        server = start(stack)
-        name = server.new_database()
+@contextmanager
+def filled_store(server: Postgres) -> "Iterator[tuple[PostgresqlStore, str]]":
+    """A store with 300,000 accounts and the queues, and its database's name."""
+    name = server.new_database()
 
-        def make(database: Database) -> PostgresqlStore:
-            return PostgresqlStore(database.url.conninfo())
+    def make(database: Database) -> PostgresqlStore:
+        return PostgresqlStore(database.url.conninfo())
 
-        harness = stack.enter_context(database_harness(server.url(name), make))
+    with database_harness(server.url(name), make) as harness:
         for number in range(QUEUES):
             harness.add_queue(f"q{number}")
         fill(server, name)
-        store = harness.store
-        assert isinstance(store, PostgresqlStore)
+        assert isinstance(harness.store, PostgresqlStore)
+        yield harness.store, name
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        server = start(stack)
+        store, _ = stack.enter_context(filled_store(server))
         ours, simple, prepared = take_turns(
             [
                 lambda: commands_per_second(store),
