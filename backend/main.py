@@ -31,6 +31,8 @@ from backend.base.ids import uuid7
 from backend.base.settings import LogSettings
 from backend.cluster import service as cluster
 from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity
+from backend.cluster.dns.keeper import DnsKeeper
+from backend.cluster.dns.server import DnsServer, DnsSettings
 from backend.cluster.events import EventHub
 from backend.compat.routes import routes as compat_routes
 from backend.db import migrate
@@ -86,6 +88,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     cluster: ClusterSettings = ClusterSettings()
     ledger: LedgerSection = LedgerSection()
+    dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()
 
 
@@ -350,7 +353,14 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         picture=Picture(database, agent, hub, clock, ledger),
         ledger=ledger,
         openapi=openapi_bytes(),
+        dns=_dns_keeper(settings, agent, clock),
     )
+
+
+def _dns_keeper(settings: ServerSettings, agent: ClusterAgent, clock: SystemClock) -> DnsKeeper | None:
+    if not settings.dns.name:
+        return None
+    return DnsKeeper(DnsServer(settings.dns), lambda: agent.snapshot, lambda: False, clock)
 
 
 def _identity(settings: ServerSettings) -> Identity:
@@ -400,7 +410,10 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
             if await database.write(cluster.prune, term, process) < cluster.PRUNE_ROWS:
                 return
 
-    return [Duty("expiry", EXPIRE_EVERY_S, expire), Duty("pruning", PRUNE_EVERY_S, prune)]
+    duties = [Duty("expiry", EXPIRE_EVERY_S, expire), Duty("pruning", PRUNE_EVERY_S, prune)]
+    if services.dns is not None:
+        duties.append(Duty("DNS", settings.cluster.heartbeat_s, services.dns.tend))
+    return duties
 
 
 async def expire_silent(services: Services, grace_ms: int, term: int) -> None:

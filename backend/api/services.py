@@ -6,6 +6,7 @@ from backend.access.tokens import TokenCache
 from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
 from backend.cluster.agent import ClusterAgent
+from backend.cluster.dns.keeper import DnsKeeper
 from backend.cluster.events import EventHub
 from backend.db.engine import Database
 from backend.intake.service import Intake
@@ -25,4 +26,5 @@ class Services:
     picture: Picture
     ledger: Ledger
     openapi: bytes
+    dns: DnsKeeper | None = None  # None where no name is kept
     draining: bool = field(default=False)

@@ -12,16 +12,20 @@ START_TIMEOUT_S = 30.0
 
 
 class AppServer:
-    """`inkeeper-server run`. `folder` holds its settings, its log and, unless a URL is given, its SQLite file."""
+    """`inkeeper-server run`. `folder` holds its settings, its log and, unless a URL is given, its SQLite file;
+    `more` are further sections of the settings."""
 
-    def __init__(self, folder: Path, *, database_url: str = "", name: str = "server-1") -> None:
+    def __init__(
+        self, folder: Path, *, database_url: str = "", name: str = "server-1", host: str = "127.0.0.1", more: str = ""
+    ) -> None:
+        self.host = host
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.database_url = database_url or f"sqlite:///{folder / 'inkeeper.db'}"
         self.config = folder / f"{name}.toml"
         self.config.write_text(
-            f'[server]\nname = "{name}"\nlisten = "127.0.0.1:{self.port}"\nadvertise = "{self.url}"\n\n'
-            f'[database]\nurl = "{self.database_url}"\n'
+            f'[server]\nname = "{name}"\nlisten = "{host}:{self.port}"\nadvertise = "{self.url}"\n\n'
+            f'[database]\nurl = "{self.database_url}"\n{more}'
         )
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("INKEEPER_")}
         argv: list[str | Path] = [_program(), "--config", self.config, "run"]
@@ -29,7 +33,7 @@ class AppServer:
 
     def start(self) -> Self:
         self.process.start()
-        self.process.wait_for(lambda: listening(self.port), START_TIMEOUT_S, "it listened")
+        self.process.wait_for(lambda: listening(self.port, self.host), START_TIMEOUT_S, "it listened")
         return self
 
     def stop(self) -> None:
