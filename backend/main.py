@@ -24,7 +24,7 @@ from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
 from backend.api.server import Listener, ListenError, TlsSettings, bind, check_tls, serve, split_address
 from backend.api.services import Services
-from backend.base import cli, logs
+from backend.base import cli, logs, notify
 from backend.base.cli import Failure
 from backend.base.clock import SystemClock
 from backend.base.ids import uuid7
@@ -56,6 +56,7 @@ DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
 LATER = ("command", "backup", "restore", "verify")
 CLOSE_WITHIN_S = 1.5
 READY_WITHIN_S = 2.0
+START_WITHIN_S = 30
 EXPIRE_EVERY_S = 60.0
 PRUNE_EVERY_S = 300.0
 PRUNE_ROUNDS = 50
@@ -235,6 +236,7 @@ def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
 
 async def _serve(settings: ServerSettings, database: Database) -> None:
     listeners = _bind(settings)
+    alive = asyncio.create_task(notify.keep_alive())
     await _prepare(database)
     async with running(settings, database) as services:
         data_dir = database.url.path.parent if database.is_sqlite else Path.cwd()
@@ -250,15 +252,21 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
 
         def on_stop() -> None:
             log.info("stopping: finishing what is under way")
+            notify.notify(notify.STOPPING)
             services.draining = True
             services.hub.close_streams()
             farewells.append(asyncio.create_task(services.agent.drain()))
 
-        log.info("serving on %s as %r", settings.server.listen or settings.tls.listen, services.agent.identity.name)
-        await serve(build_app(services, compat), listeners, on_stop)
+        def on_ready() -> None:
+            place = settings.server.listen or settings.tls.listen
+            log.info("serving on %s as %r", place, services.agent.identity.name)
+            notify.notify(notify.READY, f"STATUS=serving on {place}")
+
+        await serve(build_app(services, compat), listeners, on_stop, on_ready)
         for farewell in farewells:
             farewell.cancel()
         await asyncio.gather(*farewells, return_exceptions=True)
+    alive.cancel()
 
 
 def _bind(settings: ServerSettings) -> list[Listener]:
@@ -285,6 +293,7 @@ async def _prepare(database: Database) -> None:
             if not told:
                 log.warning("waiting for the database: %s", error)
             told = True
+            notify.still_starting(START_WITHIN_S, "waiting for the database")
             await asyncio.sleep(0.5)
 
 

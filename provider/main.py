@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from backend.base import logs
+from backend.base import logs, notify
 from backend.base.cli import EXIT_FAILURE, EXIT_OK, Failure, Parser, load_settings, make_parser, run_program
 from backend.base.clock import SystemClock
 from backend.base.settings import SettingsError
@@ -124,8 +124,12 @@ async def _run(settings: ProviderSettings, secret: str) -> None:
             raise Failure(f"the daemon cannot listen at {settings.socket}: {error.strerror}") from error
         stack.push_async_callback(server.close)
         _log.info("provider %s listens at %s", settings.name, settings.socket)
+        notify.notify(notify.READY, f"STATUS=listens at {settings.socket}")
+        alive = asyncio.create_task(notify.keep_alive())
         work = (server.serve(), service.run_sender(), service.run_heartbeats(), service.run_adoption())
         await _until(stop, work)
+        alive.cancel()
+        notify.notify(notify.STOPPING)
         _log.info("provider %s ends", settings.name)
 
 

@@ -90,10 +90,21 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-async def serve(app: ASGIApp, listeners: Sequence[Listener], on_stop: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `on_stop` is called when it comes, before the listeners close."""
+async def serve(
+    app: ASGIApp, listeners: Sequence[Listener], on_stop: Callable[[], None], on_ready: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; `on_ready` is called once all listeners are served, `on_stop` when the signal
+    comes, before they close."""
     allow_connections()
-    servers = [_Server(_config(app, listener.tls)) for listener in listeners]
+    unready = len(listeners)
+
+    def served() -> None:
+        nonlocal unready
+        unready -= 1
+        if unready == 0:
+            on_ready()
+
+    servers = [_Server(_config(app, listener.tls), served) for listener in listeners]
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -117,6 +128,14 @@ async def serve(app: ASGIApp, listeners: Sequence[Listener], on_stop: Callable[[
 
 class _Server(uvicorn.Server):
     """uvicorn raises the signal again when it has ended; an orderly end is exit code 0 here, so signals are ours."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
