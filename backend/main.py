@@ -31,7 +31,7 @@ from backend.base.ids import uuid7
 from backend.base.settings import LogSettings
 from backend.cluster import service as cluster
 from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity
-from backend.cluster.dns.keeper import DnsKeeper
+from backend.cluster.dns.keeper import DnsKeeper, record_change
 from backend.cluster.dns.server import DnsServer, DnsSettings
 from backend.cluster.events import EventHub
 from backend.compat.routes import routes as compat_routes
@@ -362,14 +362,20 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         picture=Picture(database, agent, hub, clock, ledger),
         ledger=ledger,
         openapi=openapi_bytes(),
-        dns=_dns_keeper(settings, agent, clock),
+        dns=_dns_keeper(settings, database, agent, clock),
     )
 
 
-def _dns_keeper(settings: ServerSettings, agent: ClusterAgent, clock: SystemClock) -> DnsKeeper | None:
+def _dns_keeper(
+    settings: ServerSettings, database: Database, agent: ClusterAgent, clock: SystemClock
+) -> DnsKeeper | None:
     if not settings.dns.name:
         return None
-    return DnsKeeper(DnsServer(settings.dns), lambda: agent.snapshot, lambda: False, clock)
+
+    async def record(term: int, name: str, cause: str, addresses: frozenset[str]) -> None:
+        await database.write(record_change, agent.identity.process, term, name, cause, addresses)
+
+    return DnsKeeper(DnsServer(settings.dns), lambda: agent.snapshot, clock, record)
 
 
 def _identity(settings: ServerSettings) -> Identity:

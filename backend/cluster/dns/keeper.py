@@ -7,14 +7,19 @@ is told once in the log, shown in the metrics, and tried again with growing paus
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+import sqlalchemy as sa
+
 from backend.base.clock import Clock
+from backend.cluster import history
 from backend.cluster.dns import machine
 from backend.cluster.dns.machine import Fence, Leave
 from backend.cluster.dns.server import DnsFault, DnsServer
 from backend.cluster.model import Snapshot
+from backend.cluster.service import fence
 
 log = logging.getLogger(__name__)
 
@@ -24,18 +29,29 @@ LONGEST_PAUSE_S: Final = 10.0
 RESOLVE_S: Final = 2.0
 RESOLVED_FOR_S: Final = 30.0
 
+MAX_UNRECORDED: Final = 20
+
 Plan = tuple[Fence, frozenset[str]]
+Record = Callable[[int, str, str, frozenset[str]], Awaitable[None]]  # term, name, what happened, addresses
+
+
+def record_change(
+    conn: sa.Connection, process: str, term: int, name: str, cause: str, addresses: frozenset[str]
+) -> None:
+    """Add to the cluster's history what became of its name, as the leader of this term alone may."""
+    if fence(conn, term, process):
+        detail = {"addresses": " ".join(sorted(addresses))}
+        history.record(conn, "dns-changed", name, term=term, cause=cause, detail=detail)
 
 
 class DnsKeeper:
     """Lives in one event loop; `tend` is called at each heartbeat of a leader, never twice at once."""
 
-    def __init__(
-        self, server: DnsServer, snapshot: Callable[[], Snapshot], paused: Callable[[], bool], clock: Clock
-    ) -> None:
+    def __init__(self, server: DnsServer, snapshot: Callable[[], Snapshot], clock: Clock, record: Record) -> None:
         self._server = server
         self._snapshot = snapshot
-        self._paused = paused
+        self._record = record
+        self._unrecorded: deque[tuple[str, frozenset[str]]] = deque(maxlen=MAX_UNRECORDED)
         self._clock = clock
         self._done: Plan | None = None
         self.addresses: frozenset[str] = frozenset()  # what the name was last known to hold
@@ -49,10 +65,22 @@ class DnsKeeper:
         self.failure_count = 0
 
     async def tend(self, term: int) -> None:
-        """Bring the name up to date, if there is anything to do. Never raises for what the DNS server does."""
+        """Bring the name up to date, if there is anything to do. Never raises for what the DNS server does; raises
+        DatabaseError where it cannot be recorded, which is then done the next time."""
+        await self._look(term)
+        while self._unrecorded:
+            cause, addresses = self._unrecorded[0]
+            await self._record(term, self.name, cause, addresses)
+            self._unrecorded.popleft()
+
+    @property
+    def name(self) -> str:
+        return self._server.name.to_text(omit_final_dot=True)
+
+    async def _look(self, term: int) -> None:
         now_s = self._clock.monotonic_s()
         snapshot = self._snapshot()
-        if self._paused():
+        if snapshot.paused:
             self._done = None  # whatever happened meanwhile is looked at anew
             return
         if now_s < self._not_before_s or not snapshot.cluster_id:
@@ -84,19 +112,23 @@ class DnsKeeper:
         self.update_count += 1
         if todo.addresses is not None:
             self.addresses = todo.addresses
-            log.info("DNS: %s is now %s", self._server.name, ", ".join(sorted(todo.addresses)))
+            log.info("DNS: %s is now %s", self.name, ", ".join(sorted(todo.addresses)))
+            if todo.addresses != found.addresses:
+                self._unrecorded.append(("addresses changed", todo.addresses))
         return ""
 
     def _succeeded(self, plan: Plan, now_s: float) -> None:
         if self.trouble:
-            log.info("DNS: %s is kept up to date again", self._server.name)
+            log.info("DNS: %s is kept up to date again", self.name)
+            self._unrecorded.append(("kept up to date again", self.addresses))
         self.trouble = ""
         self._done, self._check_at_s = plan, now_s + CHECK_S
         self._pause_s, self._not_before_s = FIRST_PAUSE_S, float("-inf")
 
     def _failed(self, trouble: str) -> None:
         if trouble != self.trouble:
-            log.warning("DNS: %s cannot be kept up to date: %s", self._server.name, trouble)
+            log.warning("DNS: %s cannot be kept up to date: %s", self.name, trouble)
+            self._unrecorded.append((f"cannot be kept up to date: {trouble}", self.addresses))
         self.trouble = trouble
         self.failure_count += 1
         self._done = None
@@ -106,7 +138,7 @@ class DnsKeeper:
     async def _resolve(self, hosts: tuple[str, ...]) -> None:
         """Look the hosts up that are names; one that cannot be looked up keeps what it was before."""
         now_s = self._clock.monotonic_s()
-        own = self._server.name.to_text(omit_final_dot=True).lower()
+        own = self.name.lower()
         names = [host for host in hosts if machine.literal(host) is None and host.rstrip(".").lower() != own]
         due = [name for name in names if now_s >= self._resolve_at_s.get(name, float("-inf"))]
         for name, found in zip(due, await asyncio.gather(*map(_look_up, due)), strict=True):

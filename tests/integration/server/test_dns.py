@@ -11,10 +11,12 @@ import pytest
 
 from backend.base.clock import ManualClock
 from backend.base.settings import SettingsError
+from backend.cluster import history
 from backend.cluster.dns.keeper import DnsKeeper
 from backend.cluster.dns.machine import Fence, Found, Update, parse_fence
 from backend.cluster.dns.server import DnsFault, DnsServer, DnsSettings
 from backend.cluster.model import MemberRow, Snapshot
+from backend.db.engine import Database
 from tests.support.app_server import AppServer
 from tests.support.bind import KEY, NAME, Bind
 from tests.support.processes import run, wait_until
@@ -48,9 +50,13 @@ class Leader:
 
     def __init__(self, found: DnsSettings) -> None:
         self.seen = Snapshot()
-        self.paused = False
         self.clock = ManualClock()
-        self.keeper = DnsKeeper(DnsServer(found), lambda: self.seen, lambda: self.paused, self.clock)
+        self.told: list[str] = []
+        self.keeper = DnsKeeper(DnsServer(found), lambda: self.seen, self.clock, self.record)
+
+    async def record(self, term: int, name: str, cause: str, addresses: frozenset[str]) -> None:
+        assert name == self.keeper.name
+        self.told.append(cause)
 
     def tend(self, term: int, seen: Snapshot) -> None:
         self.seen = seen
@@ -73,10 +79,8 @@ def test_addresses_of_both_families_follow_and_the_last_stays(bind: Bind) -> Non
 def test_nothing_changes_while_paused_and_all_is_put_right_afterwards(bind: Bind) -> None:
     leader = Leader(settings(bind))
     leader.tend(1, snapshot("192.0.2.1"))
-    leader.paused = True
-    leader.tend(1, snapshot("192.0.2.2"))
+    leader.tend(1, msgspec.structs.replace(snapshot("192.0.2.2"), paused=True))
     assert bind.records() == {"192.0.2.1"}
-    leader.paused = False
     leader.tend(1, snapshot("192.0.2.2"))
     assert bind.records() == {"192.0.2.2"}
 
@@ -160,6 +164,12 @@ def test_bind_goes_away_and_comes_back(bind: Bind, caplog: pytest.LogCaptureFixt
     assert bind.records() == {"192.0.2.1", "192.0.2.2"}
     assert not leader.keeper.trouble
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO", "INFO"]
+    assert [cause.partition(":")[0] for cause in leader.told] == [
+        "addresses changed",
+        "cannot be kept up to date",
+        "addresses changed",
+        "kept up to date again",
+    ]
 
 
 def test_failures_are_tried_again_with_growing_pauses(tmp_path: Path) -> None:
@@ -213,6 +223,14 @@ def test_the_name_follows_servers_that_join_drain_and_die(bind: Bind, tmp_path: 
             wait_until(lambda: bind.records() == {"127.0.0.4"}, 60, "the drained one's address to go")
             assert term(bind) > first
         assert bind.records() == {"127.0.0.4"}  # nobody is left, and the last address stays
+    database = Database(postgres_url)
+    try:
+        with database.connect() as conn:
+            told = [event for event in history.read(conn, "", 100) if event.kind == "dns-changed"]
+    finally:
+        database.close()
+    assert [event.subject for event in told] == [NAME] * len(told)
+    assert told[-1].detail["addresses"] == "127.0.0.4"
     for server in servers:
         assert bind.secret not in server.process.written()
 
