@@ -6,7 +6,7 @@ again, so a job id alone is not believed: name, user and age have to fit too. Wh
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from provider.errors import CupsError, IppRefusal
 from provider.jobs.model import PrinterWord, RunRecord
 
 AGE_SLACK_S: Final = 3
+DOUBT_S: Final = 2 * 3600  # by how much the wall clock may have been set back since the machine's last life
 MOST_JOBS: Final = 1000
 TITLE_LENGTH: Final = 100  # printers cut names where they like
 STATES: Final = {
@@ -45,8 +46,8 @@ UNKNOWN: Final = PrinterWord(known=False)
 
 @dataclass(frozen=True)
 class Wanted:
-    """The job to look for: under this title and user, created no longer ago than `age_s`. `others` are known not to
-    be it.
+    """The job to look for: under this title and user, created no longer ago than `age_s`; one that is older by at most
+    `doubt_s` may be it. `others` are known not to be it.
     """
 
     printer_job_id: int
@@ -54,13 +55,15 @@ class Wanted:
     user_name: str
     age_s: float
     others: frozenset[int] = frozenset()
+    doubt_s: float = 0.0
 
 
 async def ask_about(
     device_uri: str, run: RunRecord, title: str, user_name: str, others: frozenset[int] = frozenset()
 ) -> PrinterWord:
     """The printer's word on a run. Never raises: a printer that cannot be asked is `UNREACHED`."""
-    wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_of(run), others)
+    doubt_s = 0.0 if run.boot_id and run.boot_id == _boot_id() else DOUBT_S
+    wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_of(run), others, doubt_s)
     try:
         return await _ask(printer_client(device_uri), wanted)
     except CupsError:
@@ -138,10 +141,13 @@ async def _up_time(client: IppClient, groups: Iterable[Group]) -> int | None:
 
 
 def choose(groups: Iterable[Group], wanted: Wanted, up_time: int | None) -> PrinterWord:
-    """The word on the one job that fits; `UNKNOWN` when none does, `UNREACHED` when several do and differ. Pure."""
-    words = {_word(group) for group in groups if _fits(group, wanted, up_time)}
+    """The word on the one job that fits; `UNKNOWN` when none does or may, `UNREACHED` when that cannot be told, or
+    when several do and differ. Pure."""
+    listed = list(groups)
+    words = {_word(group) for group in listed if _fits(group, wanted, up_time)}
     if not words:
-        return UNKNOWN
+        older = replace(wanted, age_s=wanted.age_s + wanted.doubt_s)
+        return UNREACHED if any(_fits(group, older, up_time) for group in listed) else UNKNOWN
     return words.pop() if len(words) == 1 else UNREACHED
 
 

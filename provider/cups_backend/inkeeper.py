@@ -282,8 +282,10 @@ class Run:
         posix.fsync(folder)
         posix.close(folder)
 
-    def finish(self, exit_code: int, canceled: bool) -> None:
-        """Write the end into the room kept for it: a full disk cannot prevent that."""
+    def finish(self, exit_code: int, canceled: bool, log: int) -> None:
+        """Write the end into the room kept for it: a full disk cannot prevent that. An end says that the messages are
+        complete, so they reach the disk first."""
+        posix.fdatasync(log)
         ended = {"kind": "ended", "v": 1, "exit_code": exit_code, "canceled": canceled, "ended_at": now_ms()}
         posix.pwrite(self.fd, record(ended), self.end)
         posix.fdatasync(self.fd)
@@ -448,7 +450,7 @@ class Job:
         exit_code = OK
         if not canceled_at:
             exit_code = wait_for_end(self.start(messages.fd), messages)
-        run.finish(exit_code, bool(canceled_at))
+        run.finish(exit_code, bool(canceled_at), messages.fd)
         return exit_code
 
     def start(self, log: int) -> int:

@@ -315,6 +315,8 @@ def _written(state: JobState, event: Written, moment: Moment) -> Step:
         state, effects = _answer(state, Finished())
         asleep, _ = _sleep(state, moment, ORPHAN_LOOK_S)
         return asleep, effects
+    if state.stage == "closing" and state.record.phase != "ended":
+        return _look(state)  # a run was taken in while the ending was written: that was not the end
     if state.stage == "closing":
         state = replace(state, stage="reporting", wake_at_s=None)
         names = tuple(run.name for run in state.record.runs)
@@ -373,7 +375,8 @@ def _close(state: JobState, cups: CupsState, moment: Moment) -> Step:
         printed=printed,
         estimated=estimated,
     )
-    record = change(record, phase="ended", ending=ending)
+    doubtful = record.possible_duplicate or rules.came_out_twice(record.runs)
+    record = change(record, phase="ended", ending=ending, possible_duplicate=doubtful)
     state = replace(state, record=record, stage="closing", token=state.token + 1)
     return state, (Write(state.token, record),)
 

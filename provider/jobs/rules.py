@@ -66,8 +66,10 @@ def _judge_ipp(run: RunRecord, well: bool) -> Verdict:
     evidence = run.evidence
     if run.exit_code is None or not evidence.spoke:
         return ""  # killed, or its messages were lost with the machine
-    if evidence.as_raster or not evidence.sending:
+    if evidence.as_raster:
         return "nothing"
+    if not evidence.sending:
+        return "" if well or evidence.connected else "nothing"  # a full disk may have swallowed what it said next
     if well and (evidence.printer_state == "completed" or not evidence.waited):
         return "printed"
     return ""
@@ -76,10 +78,12 @@ def _judge_ipp(run: RunRecord, well: bool) -> Verdict:
 def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:
     """The run with the verdict that the printer's word allows; "" while the printer is still at it."""
     count = word.impressions_completed
+    evidence = run.evidence
     if not word.reached:
-        verdict: Verdict = "unknown"
+        sent_nothing = run.exit_code is not None and evidence.spoke and not evidence.sending
+        verdict: Verdict = "nothing" if sent_nothing else "unknown"
     elif not word.known:
-        verdict = "unknown" if run.evidence.sending else "nothing"
+        verdict = "unknown" if evidence.sending else "nothing"
     elif word.state == "completed":
         verdict = "printed"
     elif word.state in ("canceled", "aborted"):
@@ -126,6 +130,12 @@ def charge(runs: Iterable[RunRecord]) -> tuple[Printed, bool]:
         color_impressions=sum(part.color_impressions for part in parts),
     )
     return total, any(estimated for _, estimated in largest.values())
+
+
+def came_out_twice(runs: Iterable[RunRecord]) -> bool:
+    """Whether more than one run of the same document put something on paper: charged once, and marked."""
+    documents = [run.document for run in runs if printed_by(run)[0].impressions]
+    return len(documents) > len(set(documents))
 
 
 def _weight(found: tuple[Printed, bool]) -> tuple[int, bool]:

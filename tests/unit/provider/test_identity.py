@@ -119,6 +119,14 @@ def test_jobs_of_other_runs_are_not_it() -> None:
     assert choose([printer_job(5), printer_job(6, state=5)], wanted, UP_TIME).state == "processing"
 
 
+def test_after_a_restart_a_job_that_looks_too_old_may_be_it_all_the_same() -> None:
+    """Found by the simulator: a clock set back while the machine was off made the run look younger than its job."""
+    after_restart = Wanted(0, "letter", "anna", 20, doubt_s=7200)
+    assert choose([printer_job(created=900)], after_restart, UP_TIME) == UNREACHED
+    assert choose([printer_job(created=900), printer_job(6)], after_restart, UP_TIME) == COMPLETED
+    assert choose([printer_job(created=-7000)], after_restart, UP_TIME) == UNKNOWN
+
+
 def test_a_job_that_waits_for_its_document_says_so() -> None:
     waiting = printer_job(state=4)
     waiting.attributes["job-state-reasons"] = ["job-data-insufficient"]

@@ -503,3 +503,32 @@ def test_a_full_disk_holds_the_job_with_the_reason_and_prints_it_later() -> None
     world.come_to_rest()
     assert world.printed == 1
     check(world)
+
+
+def test_a_run_taken_in_while_the_ending_is_written_is_no_end() -> None:
+    """Found by the simulator: the run was removed unread, and the report of what was known before settled nothing."""
+    record = JobRecord(job_id="job-1", printing=ASK.printing, queue="q", user_name="anna", created_at=0)
+    moment = Moment(0.0, 0, "id")
+    state = JobState(record, stage="asking_cups", token=4, on_disk=True)
+    state, effects = step(state, CupsSaid(4, "completed"), moment)
+    assert [type(effect) for effect in effects] == [Write]
+    late = RunRecord(number=0, name="offline-7-1", started_at=0, exit_code=0, facts=FACTS)
+    state, _ = step(state, Adopted(late), moment)
+    state, effects = step(state, Written(state.token), moment)
+    assert [type(effect) for effect in effects] == [LookAtRuns]
+    assert state.record.runs
+
+
+def test_what_came_out_twice_is_marked() -> None:
+    """Found by the simulator: a backend that was stopped printed by a permission older than the daemon's own death."""
+    printed = RunRecord(number=1, name="r.1", started_at=0, exit_code=0, facts=FACTS, verdict="printed")
+    record = JobRecord(
+        job_id="job-1",
+        printing=ASK.printing,
+        queue="q",
+        user_name="anna",
+        created_at=0,
+        runs=(printed, replace(printed, number=2, name="r.2")),
+    )
+    state, _ = step(JobState(record, stage="asking_cups", token=4), CupsSaid(4, "completed"), Moment(0.0, 0, "id"))
+    assert state.record.possible_duplicate

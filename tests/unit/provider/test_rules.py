@@ -62,9 +62,12 @@ def test_no_log_whatever_makes_reading_it_fail(noise: bytes) -> None:
         ("ipp", 0, False, evidence(printer_state="processing"), ""),  # ended with 0 although the printer aborted it
         ("ipp", 0, False, evidence(printer_state="aborted"), ""),
         ("ipp", 0, False, evidence(as_raster=True), "nothing"),  # CUPS runs it again as raster
-        ("ipp", 0, True, evidence(sending=False), "nothing"),  # canceled before the first byte left
+        ("ipp", 0, True, evidence(connected=False, sending=False), "nothing"),  # canceled before it reached the printer
+        ("ipp", 0, True, evidence(sending=False), ""),  # a full disk may have swallowed what came after
+        ("ipp", 0, False, evidence(connected=False, sending=False), ""),
         ("ipp", 0, True, evidence(printer_state="processing"), ""),
-        ("ipp", 1, False, evidence(sending=False), "nothing"),
+        ("ipp", 1, False, evidence(connected=False, sending=False), "nothing"),
+        ("ipp", 1, False, evidence(sending=False), ""),
         ("ipp", 1, False, evidence(), ""),
         ("ipps", None, False, evidence(sending=False), ""),  # killed: the messages may have been lost
         ("ipp", 0, False, Evidence(), ""),  # no messages at all: lost with the machine
@@ -106,6 +109,18 @@ def test_the_printer_s_word(word: PrinterWord, sending: bool, verdict: str, prin
         amount, estimated = rules.printed_by(heard)
         assert amount.impressions == printed
         assert estimated == (verdict == "unknown")
+
+
+def test_a_run_that_sent_nothing_is_not_charged_because_the_printer_is_away() -> None:
+    unreached = PrinterWord(reached=False)
+    assert rules.hear_printer(run(exit_code=0, evidence=evidence(sending=False)), unreached).verdict == "nothing"
+    assert rules.hear_printer(run(exit_code=0, evidence=Evidence()), unreached).verdict == "unknown"
+
+
+def test_two_runs_of_a_document_that_both_printed_are_seen() -> None:
+    twice = [run(verdict="printed"), run(name="r.2", verdict="partly", impressions=1)]
+    assert rules.came_out_twice(twice)
+    assert not rules.came_out_twice([twice[0], run(name="r.2", verdict="nothing"), run(document=2, verdict="printed")])
 
 
 def test_a_part_is_charged_with_the_sheets_and_colour_it_can_hold() -> None:

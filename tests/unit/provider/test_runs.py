@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import posix
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,27 @@ def test_a_link_in_the_place_of_a_run_file_is_not_followed(tmp_path: Path) -> No
     (tmp_path / "j.1.run").symlink_to(tmp_path / "secret")
     with pytest.raises(OSError, match="symbolic links"):
         runs.read_run(tmp_path, "j.1")
+
+
+def test_the_messages_are_on_the_disk_before_the_end_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by the simulator: after a loss of power a run that had ended well was without the proof that it printed."""
+    run = backend.Run(str(tmp_path), "j.1")
+    run.begin({"kind": "started", "v": 1, "started_at": 1}, float("inf"))
+    messages = backend.Messages(run.path)
+    done: list[tuple[str, int]] = []
+    write, sync = posix.pwrite, posix.fdatasync
+
+    def pwrite(fd: int, data: bytes, place: int) -> int:
+        done.append(("write", fd))
+        return write(fd, data, place)
+
+    def fdatasync(fd: int) -> None:
+        done.append(("sync", fd))
+        sync(fd)
+
+    monkeypatch.setattr(posix, "pwrite", pwrite)
+    monkeypatch.setattr(posix, "fdatasync", fdatasync)
+    run.finish(0, False, messages.fd)
+    assert done == [("sync", messages.fd), ("write", run.fd), ("sync", run.fd)]
+    os.close(run.fd)
+    os.close(messages.fd)

@@ -1,0 +1,283 @@
+"""The auditor: knows what was printed and what was acknowledged, and rebuilds from that what the ledger must hold.
+
+Written from the promises' words and apart from the code under test: it keeps balances, reservations and charges of its
+own, moves them by each command that a commit holds, and compares. It sees every commit at the moment at which it
+happens, every answer at the moment at which a client hears it, and what lies in the printers' trays.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from backend.intake.model import Body, Expire, Writes
+from backend.intake.store_memory import MemoryStore
+from backend.jobs.model import UserRow
+from backend.ledger.model import UNASSIGNED, Transfer
+from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
+from tests.simulation.kernel import Kernel
+
+POSTED, PENDING = 2, 1
+Users = Mapping[str, UserRow]
+EXCEPTIONS = ("print-excess", "print-late", "print-offline")
+
+
+class Broken(AssertionError):
+    """A promise does not hold."""
+
+    def __init__(self, promise: str, text: str) -> None:
+        super().__init__(f"{promise}: {text}")
+        self.promise = promise
+
+
+class _Account:
+    """`balance` is what it must be, `summed` what its transfers come to; `reserved` by job."""
+
+    def __init__(self) -> None:
+        self.balance = 0
+        self.summed = 0
+        self.restricted = False
+        self.overdraft = 0
+        self.sequence = 0
+        self.reserved: dict[str, int] = {}
+        self.open: dict[int, tuple[str, int]] = {}  # reservations by sequence
+
+    @property
+    def available(self) -> int:
+        return self.balance - sum(self.reserved.values())
+
+
+class _Job:
+    def __init__(self, account_id: int) -> None:
+        self.account_id = account_id
+        self.attempt = 0
+        self.revision = 0
+        self.charged = 0
+        self.renewed_at = 0
+
+
+class Auditor:
+    """`prices` are those of an impression, by queue."""
+
+    def __init__(self, kernel: Kernel, prices: Mapping[str, int]) -> None:
+        self.kernel = kernel
+        self.prices = prices
+        self.sent: dict[str, Body] = {}
+        self.told: dict[str, str] = {}
+        self.answers: dict[str, str] = {}  # what was committed, by command
+        self.terms: dict[int, str] = {}
+        self.limits_changed: dict[int, None] = {}
+        self.commits = 0
+        self._accounts: dict[int, _Account] = {}
+        self._jobs: dict[str, _Job] = {}
+        self._rows = 0
+        self._kept: list[Transfer] = []
+
+    # ------------------------------------------------------------ what clients do and hear
+
+    def send(self, body: Body) -> None:
+        """A client has made this command."""
+        self.sent.setdefault(body.command_id, body)
+
+    def hear(self, command_id: str, answer: str) -> None:
+        """A client has heard this answer: P7, P8."""
+        if self.answers.get(command_id) != answer:
+            there = self.answers.get(command_id, "nothing")
+            raise Broken("P7", f"command {command_id} was answered {answer}; the ledger has {there}")
+        before = self.told.setdefault(command_id, answer)
+        if before != answer:
+            raise Broken("P8", f"command {command_id} was answered {before}, now {answer}")
+
+    # ------------------------------------------------------------ the lease
+
+    def took_over(self, term: int, holder: str) -> None:
+        """P9."""
+        if term <= max(self.terms, default=0):
+            raise Broken("P9", f"term {term} comes after {max(self.terms)}")
+        self.terms[term] = holder
+
+    def led(self, term: int, holder: str) -> None:
+        """P10: something was written as the leader."""
+        newest = max(self.terms, default=0)
+        if term != newest or self.terms[newest] != holder:
+            raise Broken("P10", f"a leader of term {term} has written in term {newest}")
+
+    def leaders(self, names: list[str]) -> None:
+        """P9: who says now that it leads."""
+        if len(names) > 1:
+            raise Broken("P9", f"{' and '.join(names)} lead at the same time")
+
+    # ------------------------------------------------------------ what is committed
+
+    def renewed(self, job_id: str, now_ms: int) -> None:
+        if job_id in self._jobs:
+            self._jobs[job_id].renewed_at = now_ms
+
+    def committed(self, store: MemoryStore, users: Users, writes: Writes) -> None:
+        """One batch: P3 to P8 of what it changed. `users` are those who were there when it began."""
+        self.commits += 1
+        by_command: dict[str, list[Transfer]] = {}
+        for row in writes.transfers:
+            self._row(row)
+            by_command.setdefault(row.command_id, []).append(row)
+        for command_id, answer in writes.answers:
+            if command_id in self.answers:
+                raise Broken("P8", f"command {command_id} was decided anew")
+            self.answers[command_id] = answer
+            body = self.sent.get(command_id)
+            if body is None:
+                raise Broken("P7", f"nobody has sent command {command_id}")
+            self._decide(users, body, msgspec.json.decode(answer), by_command.pop(command_id, []), writes.now)
+        if by_command:
+            raise Broken("P8", f"transfers of commands without an answer of their own: {sorted(by_command)}")
+        self._compare(store, writes)
+
+    def _row(self, row: Transfer) -> None:
+        """P3, P6: one transfer by itself."""
+        account = self._account(row.account_id)
+        account.sequence += 1
+        name = f"transfer {row.account_id}/{row.sequence}"
+        if row.sequence != account.sequence or row.amount <= 0:
+            raise Broken("P3", f"{name} of {row.amount} should be number {account.sequence}")
+        if row.kind == PENDING:
+            account.open[row.sequence] = (row.job_id or "", row.amount)
+        elif row.pending_sequence is not None:
+            job_id, reserved = account.open.pop(row.pending_sequence, ("nobody", -1))
+            if job_id != row.job_id or row.amount > reserved or (row.kind != POSTED and row.amount != reserved):
+                raise Broken("P6", f"{name} ends reservation {row.pending_sequence}, which is not open as it says")
+        if row.kind == POSTED:
+            account.summed += row.amount if row.credit_account_id == row.account_id else -row.amount
+        if row.balance_after != account.summed:
+            raise Broken("P3", f"{name} tells a balance of {row.balance_after}, it is {account.summed}")
+        self._rows += 1
+        self._kept.append(row)
+
+    def _compare(self, store: MemoryStore, writes: Writes) -> None:
+        """The rows that the batch left behind against what they should be."""
+        if len(store.transfers) != self._rows:
+            raise Broken("P4", f"the ledger has {len(store.transfers)} rows, {self._rows} were written")
+        for row in writes.accounts:
+            mine = self._account(row.account_id)
+            if (row.balance, row.available) != (mine.balance, mine.available):
+                told = f"has {row.balance}, available {row.available}"
+                raise Broken("P3", f"account {row.name} {told}; should be {mine.balance}, {mine.available}")
+            if row.balance != mine.summed:
+                raise Broken("P3", f"account {row.name} has {row.balance}, its transfers come to {mine.summed}")
+            if (row.restricted, row.overdraft) != (mine.restricted, mine.overdraft):
+                raise Broken("P7", f"account {row.name} is not limited as it was set")
+        for job in (*writes.new_jobs, *writes.changed_jobs):
+            known = self._jobs[job.job_id]
+            reserved = self._account(known.account_id).reserved.get(job.job_id, 0)
+            if (job.charged, job.reserved) != (known.charged, reserved):
+                told = f"{job.charged} charged, {job.reserved} reserved"
+                raise Broken("P1", f"job {job.job_id}: {told}; should be {known.charged}, {reserved}")
+
+    # ------------------------------------------------------------ what each command should have done
+
+    def _decide(self, users: Users, body: Body, answer: dict[str, Any], rows: list[Transfer], now_ms: int) -> None:
+        if isinstance(body, Authorise):
+            self._authorise(users, body, answer, now_ms)
+        elif isinstance(body, Report):
+            self._report(users, body, answer, rows, now_ms)
+        elif isinstance(body, Expire):
+            self._expire(body, answer)
+        else:
+            self._money(users, body, answer)
+
+    def _authorise(self, users: Users, body: Authorise, answer: dict[str, Any], now_ms: int) -> None:
+        job = self._job(users, body.job_id, body.user_name)
+        if body.attempt <= job.attempt:
+            self._expect(body, answer["decision"], "superseded")
+            return
+        account = self._account(job.account_id)
+        job.attempt = body.attempt
+        job.renewed_at = now_ms
+        account.reserved.pop(body.job_id, None)
+        due = max(0, body.facts.impressions * self.prices[body.queue] - job.charged)
+        known = body.user_name in users
+        covered = not account.restricted or account.available - due >= -account.overdraft
+        allowed = known and (not due or covered)
+        self._expect(body, answer["decision"], "authorised" if allowed else "denied")
+        if allowed and due:
+            account.reserved[body.job_id] = due
+        self._expect(body, (answer["balance"], answer["available"]), (account.balance, account.available))
+
+    def _report(self, users: Users, body: Report, answer: dict[str, Any], rows: list[Transfer], now_ms: int) -> None:
+        job = self._job(users, body.job_id, body.user_name)
+        account = self._account(job.account_id)
+        if body.revision > job.revision:
+            job.revision = body.revision
+            job.renewed_at = now_ms
+            due = body.printed.impressions * self.prices[body.queue] - job.charged
+            reserved = 0
+            if body.attempt >= job.attempt:
+                job.attempt = body.attempt
+                reserved = account.reserved.pop(body.job_id, 0)
+            job.charged += due
+            account.balance -= due
+            beyond = sum(r.amount for r in rows if r.kind == POSTED and r.code in EXCEPTIONS)
+            if beyond != max(0, due - reserved):
+                raise Broken("P5", f"job {body.job_id}: {beyond} is marked beyond the limit, {due} of {reserved}")
+        elif rows:
+            raise Broken("P8", f"an old report of job {body.job_id} moved {rows}")
+        self._expect(body, answer["charged"], job.charged)
+
+    def _expire(self, body: Expire, answer: dict[str, Any]) -> None:
+        job = self._jobs[body.job_id]
+        account = self._account(job.account_id)
+        due = body.job_id in account.reserved and job.renewed_at < body.silent_since
+        self._expect(body, answer["code"], "" if due else "superseded")
+        if due:
+            del account.reserved[body.job_id]
+
+    def _money(self, users: Users, body: Adjust | SetBalance | ConfigureAccount, answer: dict[str, Any]) -> None:
+        user = users.get(body.user_name)
+        if user is None:
+            self._expect(body, answer["code"], "user-unknown")
+            return
+        account = self._account(user.account_id)
+        amount, code = 0, ""
+        if isinstance(body, ConfigureAccount):
+            self.limits_changed[user.account_id] = None
+            account.restricted = account.restricted if body.restricted is None else body.restricted
+            account.overdraft = account.overdraft if body.overdraft is None else body.overdraft
+        elif isinstance(body, SetBalance):
+            amount = body.balance - account.balance
+        else:
+            amount = body.amount
+            careful = body.only_if_available and amount < 0
+            if careful and account.available + amount < body.leave - account.overdraft:
+                amount, code = 0, "account-limit-reached"
+        account.balance += amount
+        self._expect(body, (answer["code"], answer["amount"]), (code, amount))
+        self._expect(body, (answer["balance"], answer["available"]), (account.balance, account.available))
+
+    def _expect(self, body: Body, found: Any, expected: Any) -> None:
+        if found != expected:
+            raise Broken("P7", f"{type(body).__name__} {body.command_id} was told {found}, should be {expected}")
+
+    def _account(self, account_id: int) -> _Account:
+        found = self._accounts.get(account_id)
+        if found is None:
+            found = self._accounts[account_id] = _Account()
+        return found
+
+    def _job(self, users: Users, job_id: str, user_name: str) -> _Job:
+        found = self._jobs.get(job_id)
+        if found is None:
+            user = users.get(user_name)
+            found = self._jobs[job_id] = _Job(user.account_id if user is not None else UNASSIGNED)
+        return found
+
+    # ------------------------------------------------------------ the end
+
+    def final(self, store: MemoryStore) -> None:
+        """P4, P6, P7 once all is quiet."""
+        if store.transfers != self._kept:
+            raise Broken("P4", "rows of the ledger are not what they were when they were written")
+        for command_id, answer in self.told.items():
+            if store.commands[command_id][1] != answer:
+                raise Broken("P7", f"command {command_id} was answered {answer}; {store.commands[command_id]} is kept")
+        for account_id, account in self._accounts.items():
+            if account.open or account.reserved:
+                raise Broken("P6", f"account {account_id} still reserves {account.reserved}")

@@ -1,0 +1,94 @@
+"""People and programs that move money beside printing: adjustments, set balances, limits; and a troublemaker.
+
+Each command gets its id before it is sent and is asked for under that id until somebody answers, as every client does.
+The troublemaker sends what others have sent once more, to any server, and uses old ids for other content.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from backend.intake.model import Body, Expire
+from backend.wire.messages import Adjust, CommandId
+from tests.simulation.auditor import Auditor, Broken
+from tests.simulation.client import Client, Reply
+from tests.simulation.kernel import Kernel, Machine, Network, Process
+from tests.simulation.server import Answered, Server
+
+
+class Desk(Process):
+    """The help desk's program."""
+
+    def __init__(
+        self, kernel: Kernel, machine: Machine, network: Network, servers: Sequence[Server], auditor: Auditor
+    ) -> None:
+        super().__init__(kernel, "desk", machine)
+        self._auditor = auditor
+        self._client = Client(self, network, servers, self._heard)
+        self._providers: dict[str, int] = {}
+        self.open: dict[str, Body] = {}
+
+    def provider_of(self, body: Body, provider_id: int) -> None:
+        """Whose command it is: a replay has to say the same."""
+        self._providers[body.command_id] = provider_id
+
+    def give(self, body: Body) -> None:
+        """Give a command and stay with it until it is answered."""
+        self._auditor.send(body)
+        self.open[body.command_id] = body
+        self.tell(f"gives {_brief(body)}")
+        self.after(0.0, lambda: self.spawn(self._until_answered(body)))
+
+    def replay(self, body: Body, server: Server) -> None:
+        """Somebody sends an old command to this server once more."""
+        self.tell(f"replays {_brief(body)} to {server.name}")
+        self.after(0.0, lambda: self._ask_one(body.command_id, server, body))
+
+    def misuse(self, body: Body, server: Server) -> None:
+        """Somebody uses an old id for something else."""
+        other = Adjust(command_id=body.command_id, user_name="ada", amount=4711, comment="misused")
+        self.tell(f"misuses {body.command_id[-6:]} at {server.name}")
+
+        def send() -> None:
+            self._client.ask_one("misuse " + body.command_id, server.name, self._request(other, 0))
+
+        self.after(0.0, send)
+
+    async def _until_answered(self, body: Body) -> None:
+        while body.command_id in self.open:
+            await self._client.call(body.command_id, self._request(body, 0), timeout_s=5.0, patient=True)
+
+    def _ask_one(self, label: str, server: Server, body: Body) -> None:
+        self._client.ask_one(label, server.name, self._request(body, self._providers.get(body.command_id, 0)))
+
+    def _request(self, body: Body, provider_id: int) -> Callable[[Server, Reply], None]:
+        return lambda server, reply: server.submit(body, provider_id, reply)
+
+    def _heard(self, label: str, answered: Answered) -> None:
+        if label.startswith("misuse "):
+            known = label.removeprefix("misuse ")
+            if answered.kind == "answer" and known in self._auditor.told:
+                raise Broken("P8", f"command {known} was answered for other content: {answered.answer}")
+            return
+        if answered.kind == "answer":
+            self._auditor.hear(label, answered.answer)
+            self.open.pop(label, None)
+        elif answered.kind in ("conflict", "rejected"):
+            raise Broken("P8", f"command {label} was answered {answered.kind}")
+
+
+def replayable(auditor: Auditor) -> list[Body]:
+    """What clients have sent and been answered."""
+    return [auditor.sent[key] for key in auditor.told if not isinstance(auditor.sent[key], Expire)]
+
+
+def new_id(kernel: Kernel) -> CommandId:
+    return CommandId(kernel.fresh_id())
+
+
+def _brief(body: Body) -> str:
+    """The command in a few words: its class and what it changes."""
+    skipped = ("v", "command_id", "job_id", "printed", "facts", "printing", "runs", "title", "host")
+    fields = {name: value for name, value in msgspec.structs.asdict(body).items() if name not in skipped and value}
+    words = " ".join(f"{name}={value}" for name, value in fields.items())
+    return f"{type(body).__name__} {body.command_id[-6:]} {words}"

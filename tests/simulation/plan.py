@@ -1,0 +1,135 @@
+"""What a seed means: who prints what, and what breaks, each at a step. A plan can be shortened and run again.
+
+Not every seed has every kind of fault ("swarm testing", Groce et al., ISSTA 2012): a run in which everything fails all
+the time never gets to the states behind a success.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from typing import Final
+
+USERS: Final = {"ada": (False, 0), "bob": (True, 0), "cleo": (True, 3000), "dan": (True, 0)}  # restricted, overdraft
+BALANCES: Final = {"ada": 0, "bob": 6_000, "cleo": 1_000, "dan": 2_500}
+GUESTS: Final = ("eve",)  # known to nobody before they print
+PRICES: Final = {"red": 500, "blue": 120}
+STEPS: Final = 500
+
+FAULTS: Final = (
+    "kill-server", "stop-server", "kill-database", "cut", "jump", "kill-daemon", "stop-daemon", "kill-backend",
+    "stop-backend", "kill-inner", "kill-cupsd", "power", "full",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that is done when the run comes to `step`. `what` says what `name` and the numbers mean."""
+
+    step: int
+    what: str
+    name: str = ""
+    other: str = ""
+    number: int = 0
+    seconds: float = 0.0
+    flag: bool = False
+
+    @property
+    def is_fault(self) -> bool:
+        return self.what in FAULTS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`loss`, `double` and `slow` are the network's habits as long as the faults last."""
+
+    seed: int
+    steps: int
+    servers: int
+    providers: int
+    create_users: bool
+    loss: float
+    double: float
+    slow: float
+    items: tuple[Item, ...]
+
+    def without(self, dropped: frozenset[int]) -> "Plan":
+        return replace(self, items=tuple(item for at, item in enumerate(self.items) if at not in dropped))
+
+
+def make(seed: int, steps: int = STEPS) -> Plan:
+    rng = random.Random(f"plan {seed}")
+    servers, providers = rng.choice((1, 2, 3, 3)), rng.choice((1, 1, 2))
+    items = [*_prints(rng, steps, providers), *_money(rng, steps), *_faults(rng, steps, servers, providers)]
+    return Plan(
+        seed=seed,
+        steps=steps,
+        servers=servers,
+        providers=providers,
+        create_users=rng.random() < 0.8,
+        loss=rng.choice((0.0, 0.0, 0.01, 0.05)),
+        double=rng.choice((0.0, 0.02, 0.1)),
+        slow=rng.choice((0.0, 0.0, 0.01, 0.05)),
+        items=tuple(sorted(items, key=lambda item: item.step)),
+    )
+
+
+def _prints(rng: random.Random, steps: int, providers: int) -> list[Item]:
+    count = rng.randint(3, 10)
+    items = []
+    for number in range(count):
+        step = rng.randint(1, steps * 3 // 5)
+        items.append(
+            Item(
+                step,
+                "print",
+                name=f"print{rng.randint(1, providers)}",
+                other=rng.choice((*USERS, *USERS, *GUESTS)),
+                number=rng.randint(1, 5),
+                flag=rng.random() < 0.4,
+            )
+        )
+        later = rng.randint(step, steps)
+        if rng.random() < 0.15:
+            items.append(Item(later, "cancel", number=number))
+        elif rng.random() < 0.25:
+            items.append(Item(later, "restart", number=number))
+    return items
+
+
+def _money(rng: random.Random, steps: int) -> list[Item]:
+    items = []
+    for _ in range(rng.randint(2, 10)):
+        step, user = rng.randint(1, steps), rng.choice((*USERS, *GUESTS))
+        what = rng.choice(("adjust", "adjust", "adjust", "set", "configure", "replay", "replay", "misuse"))
+        number = rng.choice((-3000, -1000, -500, 500, 2000, 700))
+        items.append(Item(step, what, name=user, number=number, flag=rng.random() < 0.5))
+    return items
+
+
+def _faults(rng: random.Random, steps: int, servers: int, providers: int) -> list[Item]:
+    kinds = [kind for kind in FAULTS if rng.random() < 0.35]
+    if not kinds:
+        return []
+    return [_fault(rng, rng.choice(kinds), steps, servers, providers) for _ in range(rng.randint(1, 8))]
+
+
+def _fault(rng: random.Random, what: str, steps: int, servers: int, providers: int) -> Item:
+    step = rng.randint(5, steps)
+    server, printing = f"server{rng.randint(1, servers)}", f"print{rng.randint(1, providers)}"
+    short, long = rng.uniform(0.0, 3.0), rng.uniform(1.0, 15.0)
+    if what.endswith("-server"):
+        return Item(step, what, name=server, seconds=rng.choice((short, long)))
+    if what == "kill-database":
+        return Item(step, what, name="database", seconds=short)
+    if what == "cut":
+        ends = [server, rng.choice(("database", "database", printing, "desk"))]
+        rng.shuffle(ends)
+        return Item(step, what, name=ends[0], other=ends[1], seconds=long, flag=rng.random() < 0.5)
+    if what == "jump":
+        machine = rng.choice((server, "database", printing, printing))
+        return Item(step, what, name=machine, number=rng.choice((-3600, 3600, -7, 61)))
+    if what == "power":
+        return Item(step, what, name=printing, seconds=rng.uniform(2.0, 20.0))
+    seconds = rng.choice((short, long, rng.uniform(25, 60))) if what in ("stop-backend", "kill-daemon") else short
+    if what in ("stop-daemon", "full"):
+        seconds = long
+    return Item(step, what, name=printing, seconds=seconds, number=rng.randint(0, 9))

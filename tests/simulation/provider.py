@@ -1,0 +1,584 @@
+"""The provider's daemon in the simulation: does what the machines of `provider.jobs` and `provider.uplink` ask for.
+
+The counterpart of `jobs.desk`, `service`, `jobs.book`, `journal.commit`, `journal.file` and `uplink.sender`, whose
+effects it performs one by one on the simulated disk and network, so that the daemon can die between any two of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+from msgspec.structs import replace as change
+
+from backend.intake.model import Body
+from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from provider.analysis.options import parse_options
+from provider.cups.identity import judge_state, printing_of_run, times_of
+from provider.cups.printer import DOUBT_S, Wanted, choose
+from provider.jobs import events as ev
+from provider.jobs import machine
+from provider.jobs.model import Ask, JobRecord, PrinterWord, RunRecord
+from provider.jobs.rules import read_evidence
+from provider.jobs.state import JobState, Moment, begin, is_open, resume
+from provider.journal.record import Record, encode, scan
+from provider.journal.runs import DRAFT_MARK, OFFLINE_MARK, SUFFIXES, Started, highest_number, read_words
+from provider.uplink import messages
+from provider.uplink.machine import Outbox, Parcel
+from tests.simulation.auditor import Auditor, Broken
+from tests.simulation.client import Client, Reply
+from tests.simulation.disk import File
+from tests.simulation.kernel import Future, Network, Process
+from tests.simulation.people import Desk
+from tests.simulation.printing import Connection, Site
+from tests.simulation.server import Answered, Server
+
+TOKENS_A_LIFE = 1 << 32
+KILL_AFTER_S = 10.0
+ADOPT_EVERY_S = 5.0
+BEAT_S = 2.0
+SPOOL = "spool"
+SUFFIX = ".journal"
+
+_DECODER = msgspec.json.Decoder(JobRecord)
+
+
+class Journal:
+    """One life's journal: replayed from the disk, written by one coroutine, as Book and GroupCommit do."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+        self._disk = daemon.site.disk
+        self._file: File | None = None
+        self._good = 0
+        self._waiting: list[tuple[JobRecord, Future[bool]]] = []
+        self._soon: dict[str, JobRecord] = {}
+        self._runs = False
+        self.records: dict[str, JobRecord] = {}
+        self.unsettled: dict[str, JobRecord] = {}
+        self.printings: dict[Printing, str] = {}
+        names = sorted(name for name in self._disk.files if name.endswith(SUFFIX))
+        for name in names:
+            self._replay(self._disk.read(name))
+        self._number = 1 + max((int(name.removesuffix(SUFFIX)) for name in names), default=0)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._soon or self._runs)
+
+    def write(self, record: JobRecord) -> "Future[bool]":
+        """True when it is on the disk, False when it could not be written."""
+        done: Future[bool] = Future()
+        self._waiting.append((record, done))
+        self._start()
+        return done
+
+    def write_soon(self, record: JobRecord) -> None:
+        self.keep(record)
+        self._soon[record.job_id] = record
+        self._start()
+
+    def keep(self, record: JobRecord) -> None:
+        self.records[record.job_id] = record
+        self.printings[record.printing] = record.job_id
+        if record.phase in ("settled", "denied"):
+            self.unsettled.pop(record.job_id, None)
+        else:
+            self.unsettled[record.job_id] = record
+
+    def _replay(self, data: bytes) -> None:
+        for part in scan(data):
+            if isinstance(part, Record):
+                self.keep(_DECODER.decode(part.payload))
+
+    def _start(self) -> None:
+        if not self._runs:
+            self._runs = True
+            self._daemon.after(0.0, lambda: self._daemon.spawn(self._run()))
+
+    async def _run(self) -> None:
+        while self._waiting or self._soon:
+            waiting, self._waiting = self._waiting, []
+            soon, self._soon = self._soon, {}
+            awaited = {record.job_id: None for record, _ in waiting}
+            items = [record for key, record in soon.items() if key not in awaited]
+            done = await self._append([*items, *(record for record, _ in waiting)], durable=bool(waiting))
+            for record, future in waiting:
+                if done:
+                    self.keep(record)
+                future.set(done)
+            if not done:
+                self._soon = {**soon, **self._soon}
+                if not self._waiting:
+                    await self._daemon.sleep(1.0)
+        self._runs = False
+
+    async def _append(self, records: Sequence[JobRecord], durable: bool) -> bool:
+        daemon, disk = self._daemon, self._disk
+        data = b"".join(encode(msgspec.json.encode(record)) for record in records)
+        try:
+            if self._file is None:
+                daemon.effect()
+                self._file, self._good = disk.create(f"{self._number:08d}{SUFFIX}"), 0
+                self._number += 1
+                daemon.effect()
+                disk.sync_folder()
+            daemon.effect()
+            disk.write(self._file, self._good, data)
+        except OSError:
+            self._file = None
+            return False
+        if durable:
+            await daemon.sleep(daemon.kernel.rng.uniform(0.001, 0.015))
+            daemon.effect()
+            disk.sync(self._file)
+        self._good += len(data)
+        return True
+
+
+class Daemon(Process):
+    """One print server's daemon."""
+
+    def __init__(
+        self, site: Site, provider_id: int, network: Network, servers: Sequence[Server], auditor: Auditor, desk: Desk
+    ) -> None:
+        super().__init__(site.kernel, f"{site.name}.daemon", site.machine)
+        self.site = site
+        self._provider_id = provider_id
+        self._network = network
+        self._servers = servers
+        self._auditor = auditor
+        self._desk = desk
+        self.states: dict[str, JobState] = {}
+        self.outbox = Outbox()
+        self.journal: Journal | None = None
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self.states = {}
+        self.outbox = Outbox()
+        self.damaged: dict[str, None] = {}
+        self._by_printing: dict[Printing, str] = {}
+        self._sessions: dict[int, Connection] = {}
+        self._asks: dict[int, Ask] = {}
+        self._session_jobs: dict[int, str] = {}
+        self._timers: dict[str, int] = {}
+        self._told_to_end: dict[str, float] = {}
+        self._next_session = 1
+        self._next_token = 0
+        self._next_timer = 0
+        self._pump_at_s = 0.0
+
+    @property
+    def is_quiet(self) -> bool:
+        journal = self.journal
+        return (
+            self.alive
+            and not self.states
+            and not self.outbox.backlog
+            and journal is not None
+            and not journal.unsettled
+            and not journal.busy
+            and not [name for name in self._run_names() if name not in self.damaged]
+        )
+
+    def begin(self) -> None:
+        self._forget_all()
+        self.journal = Journal(self)
+        self._client = Client(self, self._network, self._servers, self._heard)
+        for record in sorted(self.journal.unsettled.values(), key=lambda record: record.created_at):
+            state, effects = resume(record, self._moment())
+            self._enter(record.job_id, state, effects)
+        self._sweep()
+        self.spawn(self._adopting())
+        self.spawn(self._beating())
+
+    def _sweep(self) -> None:
+        for name, file in list(self.site.disk.files.items()):
+            if name.startswith(DRAFT_MARK) and not file.locked:
+                self.effect()
+                self.site.disk.unlink(name)
+
+    # ------------------------------------------------------------ backends
+
+    def accept(self, connection: Connection) -> None:
+        """A backend has come."""
+        self.spawn(self._open(connection))
+
+    async def _open(self, connection: Connection) -> None:
+        backend = connection.backend
+        await self.sleep(self.kernel.rng.uniform(0.001, 0.01))
+        cupsd, job = self.site.cupsd, backend.job
+        created, completed = times_of(parse_options(backend.options), job.told() if cupsd.alive else None)
+        ask = Ask(
+            printing=Printing(
+                spool_id=SPOOL, cups_job_id=job.number, time_at_creation=created, time_at_completed=completed
+            ),
+            queue=job.queue,
+            user_name=job.user,
+            cups_user_name=job.user,
+            title=job.title,
+            device_uri="ipp://printer/ipp/print",
+            incarnation=backend.incarnation,
+            orphan=backend.orphan,
+        )
+        offline = f"{OFFLINE_MARK}{job.number}-"
+        await self._adopt_names([name for name in self._run_names() if name.startswith(offline)])
+        if connection.closed:
+            return
+        number = connection.session = self._next_session
+        self._next_session += 1
+        self._sessions[number] = connection
+        job_id = self._job_of(ask)
+        self._session_jobs[number] = job_id
+        self._feed(job_id, ev.Asked(number, ask))
+
+    def hung_up(self, connection: Connection) -> None:
+        """The backend's run is over, or the backend is."""
+        connection.closed = True
+        number = connection.session
+        if self._sessions.pop(number, None) is not None:
+            self._feed(self._session_jobs[number], ev.SessionGone(number))
+
+    def _answer(self, number: int, reply: ev.Reply) -> None:
+        connection = self._sessions.get(number)
+        if connection is None:
+            return
+        self.tell(f"answers {connection.backend.name}: {_brief(reply)}")
+        backend = connection.backend
+        backend.after(0.0005, lambda: connection.reply.set(reply), connection.life)
+        if not isinstance(reply, ev.Print):
+            self.after(0.0005, lambda: self.hung_up(connection))
+
+    # ------------------------------------------------------------ the machines
+
+    def _job_of(self, ask: Ask, wanted_id: str = "") -> str:
+        assert self.journal is not None
+        known = self._by_printing.get(ask.printing) or self.journal.printings.get(ask.printing)
+        if known is not None and known not in self.states and known in self.journal.records:
+            state, effects = resume(self.journal.records[known], self._moment())
+            self._enter(known, state, tuple(e for e in effects if not isinstance(e, ev.Forget)))
+        if known is not None and known in self.states:
+            return known
+        job_id = self._by_printing.get(ask.printing) or wanted_id or self.kernel.fresh_id()
+        if job_id not in self.states:
+            self._enter(job_id, begin(job_id, ask, self._moment()), ())
+        return job_id
+
+    def _enter(self, job_id: str, state: JobState, effects: tuple[ev.Effect, ...]) -> None:
+        self._next_token += TOKENS_A_LIFE
+        state = replace(state, token=self._next_token)
+        self._by_printing[state.record.printing] = job_id
+        self._settle(job_id, state, effects)
+
+    def _feed(self, job_id: str, event: ev.Event) -> None:
+        state = self.states.get(job_id)
+        if state is not None:
+            self._settle(job_id, *machine.step(state, event, self._moment()))
+
+    def _settle(self, job_id: str, state: JobState, effects: tuple[ev.Effect, ...]) -> None:
+        self.states[job_id] = state
+        self._timers.pop(job_id, None)
+        if state.wake_at_s is not None:
+            self._next_timer += 1
+            timer = self._timers[job_id] = self._next_timer
+            pause_s = max(0.0, state.wake_at_s - self.monotonic_s()) / self.machine.rate
+            self.after(pause_s + 1e-6, lambda: self._tick(job_id, timer))
+        for effect in effects:
+            self.effect()
+            self._perform(job_id, state, effect)
+
+    def _tick(self, job_id: str, timer: int) -> None:
+        if self._timers.get(job_id) == timer:
+            self._feed(job_id, ev.Tick())
+
+    def _moment(self) -> Moment:
+        return Moment(self.monotonic_s(), self.now_ms(), self.kernel.fresh_id())
+
+    def _perform(self, job_id: str, state: JobState, effect: ev.Effect) -> None:
+        assert self.journal is not None
+        rng = self.kernel.rng
+        match effect:
+            case ev.Answer(number, reply):
+                self._answer(number, reply)
+            case ev.Write(0, record):
+                self.journal.write_soon(record)
+            case ev.Write(token, record):
+                self.spawn(self._write(job_id, token, record))
+            case ev.LookAtRuns(token):
+                self.after(rng.uniform(0.001, 0.005), lambda: self._look(job_id, token, state))
+            case ev.AskPrinter(token, run):
+                self.after(rng.uniform(0.01, 0.1), lambda: self._ask_printer(job_id, token, state.record, run))
+            case ev.AskCups(token):
+                self.after(rng.uniform(0.002, 0.01), lambda: self._ask_cups(job_id, token, state.record.printing))
+            case ev.Analyse(token, number):
+                self.after(rng.uniform(0.01, 0.2), lambda: self._analyse(job_id, token, number))
+            case ev.Authorise(token, record, deadline_s):
+                self.spawn(self._authorise(job_id, token, record, deadline_s))
+            case ev.SendReport(record):
+                self._send_report(record)
+            case ev.RemoveRuns(names):
+                self._remove(names)
+            case ev.EndOrphans(names):
+                self._end_orphans(names)
+            case ev.Forget():
+                self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        state = self.states.pop(job_id, None)
+        self._timers.pop(job_id, None)
+        if state is not None:
+            self._by_printing.pop(state.record.printing, None)
+
+    # ------------------------------------------------------------ what the machines ask for
+
+    async def _write(self, job_id: str, token: int, record: JobRecord) -> None:
+        assert self.journal is not None
+        done = await self.journal.write(record)
+        self._feed(job_id, ev.Written(token) if done else ev.NotWritten(token, "the disk is full"))
+
+    def _look(self, job_id: str, token: int, state: JobState) -> None:
+        disk = self.site.disk
+        stems = [_stem(name) for name in disk.files if name.startswith(f"{job_id}.")]
+        known = [run.name for run in state.record.runs if not run.verdict]
+        names = [name for name in dict.fromkeys((*sorted(stems), *known)) if f"{name}.run" in disk.files]
+        found = [self._read_run(name) for name in names]
+        locked = any(disk.files[f"{run.name}.run"].locked and run.ended_at is None for _, run in found)
+        self._feed(job_id, ev.RunsSeen(token, tuple(run for _, run in found), locked, highest_number(stems)))
+
+    def _read_run(self, name: str) -> tuple[Started | None, RunRecord]:
+        """As `journal.runs.read_run` does."""
+        disk = self.site.disk
+        started, ended, _ = read_words(disk.read(f"{name}.run"))
+        tail = name.rpartition(".")[2]
+        record = RunRecord(
+            number=started.run if started and started.run else int(tail) if tail.isdigit() else 0,
+            name=name,
+            started_at=started.started_at if started else self.now_ms(),
+            boot_id=started.boot_id if started else "",
+            boot_ms=started.boot_ms if started else 0,
+            attempt=started.attempt if started else 0,
+            document=max(1, started.document) if started else 1,
+            incarnation=started.incarnation if started else "",
+            offline=started is not None and started.offline,
+            ended_at=ended.ended_at if ended else None,
+            exit_code=ended.exit_code if ended else None,
+            canceled=ended is not None and ended.canceled,
+            evidence=read_evidence(disk.read(f"{name}.log")),
+        )
+        return started, record
+
+    def _ask_printer(self, job_id: str, token: int, record: JobRecord, run: RunRecord) -> None:
+        others = frozenset(
+            other.evidence.printer_job_id
+            for state in self.states.values()
+            for other in state.record.runs
+            if other.name != run.name and other.evidence.printer_job_id
+        )
+        same_boot = run.boot_id == f"{self.machine.name}.{self.machine.boot}"
+        wanted = Wanted(
+            run.evidence.printer_job_id,
+            record.title,
+            record.cups_user_name,
+            self._age_of(run),
+            others,
+            0.0 if same_boot else DOUBT_S,
+        )
+        self._feed(job_id, ev.PrinterSaid(token, run.name, self._printers_word(wanted)))
+
+    def _printers_word(self, wanted: Wanted) -> PrinterWord:
+        printer = self.site.printer
+        jobs = [printer.group(job) for job in printer.jobs]
+        up_time = int(printer.up_time_s)
+        if wanted.printer_job_id:
+            mine = [group for group in jobs if group.number("job-id") == wanted.printer_job_id]
+            word = choose(mine, wanted, up_time)
+            if word.known:
+                return word
+        return choose(jobs, wanted, up_time)
+
+    def _age_of(self, run: RunRecord) -> float:
+        if run.boot_id and run.boot_id == f"{self.machine.name}.{self.machine.boot}":
+            return max(0.0, self.monotonic_s() - run.boot_ms / 1000)
+        return max(0.0, (self.now_ms() - run.started_at) / 1000)
+
+    def _ask_cups(self, job_id: str, token: int, printing: Printing) -> None:
+        cupsd = self.site.cupsd
+        if not cupsd.alive:
+            self._feed(job_id, ev.CupsSaid(token, "unreachable"))
+            return
+        job = cupsd.jobs.get(printing.cups_job_id)
+        self._feed(job_id, ev.CupsSaid(token, judge_state(job.told() if job else None, printing)))
+
+    def _analyse(self, job_id: str, token: int, number: int) -> None:
+        connection = self._sessions.get(number)
+        if connection is not None:
+            self._feed(job_id, ev.Analysed(token, _facts(connection.backend.job.pages)))
+
+    async def _authorise(self, job_id: str, token: int, record: JobRecord, deadline_s: float) -> None:
+        body = messages.authorise(record)
+        left_s = max(0.01, deadline_s - self.monotonic_s())
+        answered = await self._call(body, timeout_s=left_s, patient=True)
+        if answered is None:
+            self.tell(f"decides alone on {record.title}")
+            self._feed(job_id, ev.Undecided(token))
+        else:
+            self._feed(job_id, ev.Decided(token, msgspec.json.decode(answered.answer, type=AuthoriseAnswer)))
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            for suffix in reversed(SUFFIXES):
+                if f"{name}{suffix}" in self.site.disk.files:
+                    self.effect()
+                    self.site.disk.unlink(f"{name}{suffix}")
+
+    def _end_orphans(self, names: Sequence[str]) -> None:
+        now_s = self.monotonic_s()
+        for name in names:
+            file = self.site.disk.files.get(f"{name}.run")
+            for process, life in file.holders if file is not None else ():
+                if process.alive and process.life == life and process in self.site.inners:
+                    first = self._told_to_end.setdefault(f"{name} {process.name}", now_s)
+                    inner = self.site.inners[self.site.inners.index(process)]
+                    if now_s - first > KILL_AFTER_S:
+                        inner.kill()
+                    elif first == now_s:
+                        inner.after(0.0, inner.terminate)
+
+    # ------------------------------------------------------------ the uplink
+
+    async def _call(self, body: Body, *, timeout_s: float, patient: bool = False) -> Answered | None:
+        self._auditor.send(body)
+        self._desk.provider_of(body, self._provider_id)
+        provider_id = self._provider_id
+        return await self._client.call(
+            body.command_id,
+            lambda server, reply: server.submit(body, provider_id, reply),
+            timeout_s=timeout_s,
+            patient=patient,
+        )
+
+    def _heard(self, label: str, answered: Answered) -> None:
+        if label == "beat":
+            return
+        if answered.kind == "answer":
+            self._auditor.hear(label, answered.answer)
+            self.outbox.failures, self.outbox.not_before_s = 0, 0.0
+        elif answered.kind in ("conflict", "rejected"):
+            raise Broken("P8", f"the provider's own command {label} was answered {answered.kind}")
+
+    def _send_report(self, record: JobRecord) -> None:
+        if record.ending is not None:
+            self.outbox.put(record.job_id, record.ending.revision, record.created_at)
+            self.after(0.0, self._pump)
+
+    def _pump(self) -> None:
+        now_s = self.monotonic_s()
+        for parcel in self.outbox.due(now_s):
+            self.spawn(self._send(parcel))
+        wake_at_s = self.outbox.wake_at_s()
+        if wake_at_s is not None and not now_s < self._pump_at_s <= wake_at_s:
+            self._pump_at_s = max(wake_at_s, now_s + 0.01)
+            self.after((self._pump_at_s - now_s) / self.machine.rate + 1e-6, self._pump)
+
+    async def _send(self, parcel: Parcel) -> None:
+        assert self.journal is not None
+        record = self.journal.records.get(parcel.job_id)
+        if record is None or record.ending is None:
+            self.outbox.drop(parcel.job_id)
+            return
+        body = messages.report(record)
+        answered = await self._call(body, timeout_s=10.0)
+        self.effect()
+        if answered is None:
+            self.outbox.failed(parcel.job_id, self.monotonic_s(), self.kernel.rng.random())
+        else:
+            self.outbox.answered(parcel.job_id, body.revision)
+            self._feed(parcel.job_id, ev.Reported(body.revision))
+        self.outbox.in_flight.discard(parcel.job_id)
+        self._pump()
+
+    async def _beating(self) -> None:
+        provider_id = self._provider_id
+
+        def beat(server: Server, reply: Reply) -> None:
+            server.heartbeat(provider_id, jobs, reply)
+
+        while True:
+            jobs = tuple(job_id for job_id, state in self.states.items() if is_open(state))
+            if jobs:
+                await self._client.call("beat", beat, timeout_s=2.0)
+            await self.sleep(BEAT_S)
+
+    # ------------------------------------------------------------ runs without a machine
+
+    def _run_names(self) -> list[str]:
+        return sorted(name[:-4] for name in self.site.disk.files if name.endswith(".run"))
+
+    async def _adopting(self) -> None:
+        while True:
+            await self._take_in_all()
+            await self.sleep(ADOPT_EVERY_S)
+
+    async def _take_in_all(self) -> None:
+        names = self._run_names()
+        await self._adopt_names([name for name in names if name.startswith(OFFLINE_MARK)])
+        for name in names:
+            if not name.startswith(OFFLINE_MARK) and name.rpartition(".")[0] not in self.states:
+                await self._take_in(name)
+
+    async def _take_in(self, name: str) -> None:
+        assert self.journal is not None
+        job_id = name.rpartition(".")[0]
+        record = self.journal.records.get(job_id)
+        if record is not None and any(run.name == name and run.verdict for run in record.runs):
+            self._remove([name])
+            return
+        await self._adopt(name, job_id, record.document_facts if record is not None else None)
+
+    async def _adopt_names(self, names: Sequence[str]) -> None:
+        for name in names:
+            await self._adopt(name)
+
+    async def _adopt(self, name: str, job_id: str = "", known_facts: JobFacts | None = None) -> None:
+        if name in self.damaged or any(r.name == name for state in self.states.values() for r in state.record.runs):
+            return
+        if f"{name}.run" not in self.site.disk.files:
+            return
+        started, record = self._read_run(name)
+        if started is None:
+            self.damaged[name] = None
+            return
+        await self.sleep(self.kernel.rng.uniform(0.001, 0.01))
+        job = self.site.cupsd.jobs.get(started.cups_job_id) if self.site.cupsd.alive else None
+        ask = Ask(
+            printing=printing_of_run(started, SPOOL, job.told() if job is not None else None),
+            queue=started.queue,
+            user_name=started.user,
+            cups_user_name=started.user,
+            title=started.title,
+            device_uri=started.device_uri,
+            incarnation=started.incarnation,
+        )
+        facts = known_facts or self._facts_of_run(name)
+        run = change(record, facts=facts, offline=started.offline or not job_id)
+        self.tell(f"takes in run {name}")
+        self._feed(self._job_of(ask, job_id), ev.Adopted(run))
+
+    def _facts_of_run(self, name: str) -> JobFacts:
+        text = self.site.disk.read(f"{name}.doc")
+        return _facts(int(text)) if text.isdigit() else JobFacts(impressions=1, sheets=1, estimated=True)
+
+
+def _brief(reply: ev.Reply) -> str:
+    if isinstance(reply, ev.Print):
+        return f"print as run {reply.run}, attempt {reply.attempt}{', offline' if reply.offline else ''}"
+    return f"{type(reply).__name__} {getattr(reply, 'message', '')}"
+
+
+def _facts(pages: int) -> JobFacts:
+    return JobFacts(impressions=pages, sheets=pages)
+
+
+def _stem(name: str) -> str:
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return name.removesuffix(suffix)

@@ -1,0 +1,274 @@
+"""Everything that a plan plays in, and what each of its items does."""
+
+from collections.abc import Callable
+
+from backend.jobs.model import QueueRow
+from backend.wire.messages import Adjust, ConfigureAccount, SetBalance
+from tests.simulation.auditor import Auditor
+from tests.simulation.database import Database
+from tests.simulation.disk import Disk
+from tests.simulation.kernel import Kernel, Machine, Network, Process
+from tests.simulation.people import Desk, new_id, replayable
+from tests.simulation.plan import BALANCES, PRICES, USERS, Item, Plan
+from tests.simulation.printing import Cupsd, Printer, Site
+from tests.simulation.provider import Daemon
+from tests.simulation.server import Server
+
+
+class World:
+    """Machines, programs, people. `wishes` are the titles that were sent, in order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.kernel = kernel = Kernel(f"run {plan.seed}")
+        self.auditor = Auditor(kernel, PRICES)
+        self.network = Network(kernel)
+        self.network.loss, self.network.double, self.network.slow = plan.loss, plan.double, plan.slow
+        self.machines: dict[str, Machine] = {}
+        self.database = Database(kernel, self._machine("database"), self.auditor)
+        self.servers = [
+            Server(kernel, name, self._machine(name), self.network, self.database, plan.create_users, self.auditor.send)
+            for name in (f"server{number + 1}" for number in range(plan.servers))
+        ]
+        self.desk = Desk(kernel, self._machine("desk"), self.network, self.servers, self.auditor)
+        self.sites = [self._site(number) for number in range(1, plan.providers + 1)]
+        self.wishes: list[tuple[Site, str, Item]] = []
+        self.printings: dict[str, str] = {}
+        self.canceled: dict[str, None] = {}
+        self.power_losses = 0
+        self._at = 0
+        self._healed = False
+
+    def _machine(self, name: str, drift: float = 0.02) -> Machine:
+        machine = self.machines[name] = Machine(self.kernel, name, drift)
+        return machine
+
+    def _site(self, number: int) -> Site:
+        """A print server with one queue."""
+        name, queue = f"print{number}", tuple(PRICES)[number - 1]
+        site = Site(self.kernel, name, self._machine(name, 0.0005), Disk(self.kernel), Printer(self.kernel, queue))
+        site.cupsd = Cupsd(site)
+        site.daemon = Daemon(site, number, self.network, self.servers, self.auditor, self.desk)
+        cost = f'{{"model":"simple","per_impression":{PRICES[queue]},"version":1}}'
+        self.database.store.queues[number, queue] = QueueRow(number, number, queue, name, False, 0, cost)
+        return site
+
+    # ------------------------------------------------------------ running
+
+    def start(self) -> None:
+        for user in USERS:
+            self.database.add_user(user)
+        for process in self.fixtures():
+            process.start()
+        for user, (restricted, overdraft) in USERS.items():
+            self.desk.give(
+                ConfigureAccount(
+                    command_id=new_id(self.kernel), user_name=user, restricted=restricted, overdraft=overdraft
+                )
+            )
+            self.desk.give(SetBalance(command_id=new_id(self.kernel), user_name=user, balance=BALANCES[user]))
+        self.kernel.on_step = self._step
+
+    def fixtures(self) -> list[Process]:
+        """What an administrator's init would start again."""
+        sites = [process for site in self.sites for process in (site.cupsd, site.daemon)]
+        return [self.database, *self.servers, self.desk, *sites]
+
+    def _step(self, step: int) -> None:
+        items = self.plan.items
+        while self._at < len(items) and items[self._at].step <= step:
+            item = items[self._at]
+            self._at += 1
+            self._do(item)
+
+    def audit(self) -> None:
+        """After each event: who says that it leads?"""
+        self.auditor.leaders([server.name for server in self.servers if server.leads])
+
+    def heal(self) -> None:
+        """No more faults: everything goes on."""
+        self.kernel.tell("world", "heals")
+        self._healed = True
+        self.network.heal()
+        for site in self.sites:
+            site.disk.full = False
+            for process in site.living():
+                process.resume()
+        for process in self.fixtures():
+            process.resume()
+            process.start()
+
+    @property
+    def is_quiet(self) -> bool:
+        return (
+            not self.desk.open
+            and all(self._is_site_quiet(site) for site in self.sites)
+            and not any(account.debits_pending for account in self.database.store.accounts.values())
+        )
+
+    def _is_site_quiet(self, site: Site) -> bool:
+        return len(site.living()) == 2 and site.cupsd.is_quiet and site.printer.is_idle and site.daemon.is_quiet
+
+    # ------------------------------------------------------------ what the plan holds
+
+    def _do(self, item: Item) -> None:
+        actions: dict[str, Callable[[Item], None]] = {
+            "print": self._print,
+            "cancel": self._cancel,
+            "restart": self._restart,
+            "adjust": self._adjust,
+            "set": self._set,
+            "configure": self._configure,
+            "replay": self._replay,
+            "misuse": self._misuse,
+            "kill-server": self._kill,
+            "stop-server": self._stop,
+            "kill-database": self._kill,
+            "cut": self._cut,
+            "jump": self._jump,
+            "kill-daemon": lambda item: self._kill_part(item, "daemon"),
+            "stop-daemon": lambda item: self._stop_part(item, "daemon"),
+            "kill-backend": lambda item: self._kill_part(item, "backend"),
+            "stop-backend": lambda item: self._stop_part(item, "backend"),
+            "kill-inner": lambda item: self._kill_part(item, "inner"),
+            "kill-cupsd": lambda item: self._kill_part(item, "cupsd"),
+            "power": self._power,
+            "full": self._full,
+        }
+        actions[item.what](item)
+
+    def _print(self, item: Item) -> None:
+        site = next(site for site in self.sites if site.name == item.name)
+        title = f"doc{len(self.wishes)}"
+        self.wishes.append((site, title, item))
+        self.kernel.tell(item.other, f"prints {title}, {item.number} pages, on {site.name}")
+        site.cupsd.submit(title, item.other, item.number)
+
+    def _cancel(self, item: Item) -> None:
+        if item.number < len(self.wishes):
+            site, title, _ = self.wishes[item.number]
+            if site.cupsd.cancel(title):
+                self.canceled[title] = None
+
+    def _restart(self, item: Item) -> None:
+        if item.number < len(self.wishes):
+            site, title, _ = self.wishes[item.number]
+            if site.cupsd.restart(title):
+                self.kernel.tell("person", f"restarts {title}")
+
+    def _adjust(self, item: Item) -> None:
+        self.desk.give(
+            Adjust(
+                command_id=new_id(self.kernel),
+                user_name=item.name,
+                amount=item.number,
+                only_if_available=item.flag,
+                leave=100 if item.number == -500 else 0,
+            )
+        )
+
+    def _set(self, item: Item) -> None:
+        body = SetBalance(command_id=new_id(self.kernel), user_name=item.name, balance=abs(item.number))
+        self.desk.give(body)
+
+    def _configure(self, item: Item) -> None:
+        overdraft = abs(item.number) if item.flag else None
+        restricted = item.number > 0 if not item.flag else None
+        self.desk.give(
+            ConfigureAccount(
+                command_id=new_id(self.kernel), user_name=item.name, restricted=restricted, overdraft=overdraft
+            )
+        )
+
+    def _replay(self, item: Item) -> None:
+        known = replayable(self.auditor)
+        if known:
+            self.desk.replay(self.kernel.rng.choice(known), self.kernel.rng.choice(self.servers))
+
+    def _misuse(self, item: Item) -> None:
+        known = replayable(self.auditor)
+        if known:
+            self.desk.misuse(self.kernel.rng.choice(known), self.kernel.rng.choice(self.servers))
+
+    # ------------------------------------------------------------ faults
+
+    def _later(self, seconds: float, undo: Callable[[], None]) -> None:
+        self.kernel.at(self.kernel.now + seconds, undo)
+
+    def _named(self, name: str) -> Process:
+        return next(process for process in self.fixtures() if process.name == name)
+
+    def _kill(self, item: Item) -> None:
+        process = self._named(item.name)
+        process.tell(f"is killed for {item.seconds:.1f} s")
+        process.kill()
+        self._later(item.seconds, process.start)
+
+    def _stop(self, item: Item) -> None:
+        process = self._named(item.name)
+        process.tell(f"is stopped for {item.seconds:.1f} s")
+        process.stop()
+        self._later(item.seconds, process.resume)
+
+    def _cut(self, item: Item) -> None:
+        ways = [(item.name, item.other), *([(item.other, item.name)] if item.flag else [])]
+        self.kernel.tell("network", f"is cut for {item.seconds:.1f} s: {ways}")
+        for way in ways:
+            self.network.cuts[way] = self.network.cuts.get(way, 0) + 1
+            self._later(item.seconds, lambda way=way: self._join(way))  # type: ignore[misc]
+
+    def _join(self, way: tuple[str, str]) -> None:
+        if self.network.cuts.get(way):
+            self.network.cuts[way] -= 1
+
+    def _jump(self, item: Item) -> None:
+        self.kernel.tell(item.name, f"has its clock set by {item.number} s")
+        self.machines[item.name].jumped_s += item.number
+
+    def _part(self, item: Item, part: str) -> Process | None:
+        site = next(site for site in self.sites if site.name == item.name)
+        site.living()
+        parts: dict[str, list[Process]] = {
+            "daemon": [site.daemon],
+            "cupsd": [site.cupsd],
+            "backend": [*site.backends],
+            "inner": [*site.inners],
+        }
+        found = parts[part]
+        return found[item.number % len(found)] if found else None
+
+    def _kill_part(self, item: Item, part: str) -> None:
+        process = self._part(item, part)
+        if process is None or not process.alive:
+            return
+        process.tell("is killed")
+        process.kill()
+        if part in ("daemon", "cupsd"):
+            self._later(item.seconds, process.start)
+
+    def _stop_part(self, item: Item, part: str) -> None:
+        process = self._part(item, part)
+        if process is None or not process.alive:
+            return
+        process.tell(f"is stopped for {item.seconds:.1f} s")
+        process.stop()
+        life = process.life
+        self._later(item.seconds, lambda: process.resume() if process.life == life else None)
+
+    def _power(self, item: Item) -> None:
+        site = next(site for site in self.sites if site.name == item.name)
+        self.kernel.tell(site.name, "loses power")
+        self.power_losses += 1
+        site.lose_power()
+        self._later(item.seconds, site.cupsd.start)
+        self._later(item.seconds + 0.2, site.daemon.start)
+
+    def _full(self, item: Item) -> None:
+        site = next(site for site in self.sites if site.name == item.name)
+        self.kernel.tell(site.name, f"has a full disk for {item.seconds:.1f} s")
+        site.disk.full = True
+
+        def undo() -> None:
+            site.disk.full = False
+
+        self._later(item.seconds, undo)
