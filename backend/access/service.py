@@ -7,6 +7,7 @@ burns nothing, and another secret is refused.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -51,10 +52,20 @@ def create_enrolment(conn: sa.Connection, provider_name: str, actor: str) -> str
 
 def find_principal(conn: sa.Connection, token_hash: bytes) -> Principal | None:
     """Whom a token belongs to; None for one that is not known, revoked or expired."""
-    row = conn.execute(sa.select(access_token).where(access_token.c.token_hash == token_hash)).one_or_none()
-    if row is None or row.revoked_at or 0 < row.expires_at <= now_ms(conn):
-        return None
-    return Principal(role=row.role, name=row.name, provider_id=row.provider_id or 0, expires_at=row.expires_at)
+    return find_principals(conn, [token_hash]).get(token_hash)
+
+
+def find_principals(conn: sa.Connection, token_hashes: Sequence[bytes]) -> dict[bytes, Principal]:
+    """Whom tokens belong to, those of them that are known, not revoked and not expired."""
+    now = now_ms(conn)
+    rows = conn.execute(sa.select(access_token).where(access_token.c.token_hash.in_(token_hashes)))
+    return {
+        row.token_hash: Principal(
+            role=row.role, name=row.name, provider_id=row.provider_id or 0, expires_at=row.expires_at
+        )
+        for row in rows
+        if not row.revoked_at and not 0 < row.expires_at <= now
+    }
 
 
 class Enrolment:

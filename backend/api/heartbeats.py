@@ -2,7 +2,8 @@
 
 A heartbeat is answered from memory; only one that brings news of queues waits for the write, so that what the provider
 reads next is there. Its loss costs nothing: the next one comes in two seconds. Queue rows are written when they
-changed, when the provider comes (back) to this server, and once a minute; open jobs are renewed once a minute.
+changed, when the provider comes (back) to this server, and once a minute; open jobs are renewed once a minute. When all
+providers come at once, as after a restart, their news is written in parts that each take a bounded time.
 
 Invariant: while this server cannot write it says so, so that the provider goes to another one.
 """
@@ -10,6 +11,7 @@ Invariant: while this server cannot write it says so, so that the provider goes 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,7 +35,9 @@ RENEW_S = 60.0
 AWAY_S = 10.0
 FRESH_S = 3.0
 FORGET_S = 600.0
+MAX_QUEUES = 1_000  # of which there is news in one transaction, but at least one provider's
 
+Waiters = dict[int, list[asyncio.Future[None]]]
 Policies = dict[int, tuple[QueuePolicy, ...]]
 
 
@@ -65,7 +69,7 @@ class Heartbeats:
         self._seen: dict[int, _Seen] = {}
         self._beats: dict[int, Beat] = {}
         self._renewals: dict[int, Renewal] = {}
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: Waiters = {}
         self._now = asyncio.Event()
         self._trouble = ""
         self._task: asyncio.Task[None] | None = None
@@ -94,7 +98,7 @@ class Heartbeats:
         self._beats[who.provider_id] = Beat(who.provider_id, who.name, self._server, body, news)
         self._note_open_jobs(who.provider_id, seen, body.open_jobs, now_s)
         if changed:
-            await self._wait_for_flush()
+            await self._wait_for_flush(who.provider_id)
         elif self._trouble:
             raise DatabaseAway(self._trouble)
         return seen.policies
@@ -106,9 +110,9 @@ class Heartbeats:
         if due:
             self._renewals[provider_id] = Renewal(provider_id, due)
 
-    async def _wait_for_flush(self) -> None:
+    async def _wait_for_flush(self, provider_id: int) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters.setdefault(provider_id, []).append(waiter)
         self._now.set()
         await waiter
 
@@ -120,27 +124,31 @@ class Heartbeats:
             await self._flush()
 
     async def _flush(self) -> None:
-        beats, self._beats = self._beats, {}
-        renewals, self._renewals = self._renewals, {}
-        waiters, self._waiters = self._waiters, []
-        if not beats:
-            return
-        try:
-            policies = await self._database.write(write_beats, tuple(beats.values()), tuple(renewals.values()))
-        except DatabaseError as error:
-            self._failed(beats, renewals, waiters, error)
-            return
-        except Exception as error:
-            # Something in them cannot be written. They come again in two seconds; those of others must go on.
-            log.exception("heartbeats of %s could not be written", ", ".join(beat.name for beat in beats.values()))
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(error)
-            return
-        self._written(beats, renewals, policies)
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        """Write all that waits now, in parts. When the database goes away everybody is told so."""
+        waiting, self._beats = self._beats, {}
+        waiters, self._waiters = self._waiters, {}
+        while waiting:
+            beats = {provider_id: waiting[provider_id] for provider_id in next_part(waiting)}
+            renewals = {key: self._renewals.pop(key) for key in beats if key in self._renewals}
+            try:
+                policies = await self._database.write(write_beats, tuple(beats.values()), tuple(renewals.values()))
+            except DatabaseError as error:
+                self._renewals = renewals | self._renewals
+                self._failed(waiting, error)
+                for provider_id in waiters:
+                    _tell(waiters, provider_id, DatabaseAway(str(error)))
+                return
+            except Exception as error:
+                # Something in them cannot be written. They come again in two seconds; those of others must go on.
+                log.exception("heartbeats of %s could not be written", ", ".join(beat.name for beat in beats.values()))
+                for provider_id in beats:
+                    _tell(waiters, provider_id, error)
+            else:
+                self._written(beats, renewals, policies)
+                for provider_id in beats:
+                    _tell(waiters, provider_id, None)
+            for provider_id in beats:
+                del waiting[provider_id]
 
     def _written(self, beats: dict[int, Beat], renewals: dict[int, Renewal], policies: Policies) -> None:
         self._trouble = ""
@@ -155,23 +163,37 @@ class Heartbeats:
         for provider_id in [key for key, seen in self._seen.items() if now_s - seen.seen_at_s > FORGET_S]:
             del self._seen[provider_id]
 
-    def _failed(
-        self,
-        beats: dict[int, Beat],
-        renewals: dict[int, Renewal],
-        waiters: list[asyncio.Future[None]],
-        error: DatabaseError,
-    ) -> None:
+    def _failed(self, beats: dict[int, Beat], error: DatabaseError) -> None:
         if not self._trouble:
             log.warning("heartbeats cannot be written: %s", error)
         self._trouble = str(error)
         # An old heartbeat must not be written later as if the provider had just been seen here.
         fresh_s = self._clock.monotonic_s() - FRESH_S
         self._beats = {key: beat for key, beat in beats.items() if self._seen[key].seen_at_s > fresh_s} | self._beats
-        self._renewals = renewals | self._renewals
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_exception(DatabaseAway(str(error)))
+
+
+def _tell(waiters: Waiters, provider_id: int, error: Exception | None) -> None:
+    """Let those who wait for this provider's write go on."""
+    for waiter in waiters.get(provider_id, ()):
+        if waiter.done():
+            continue  # its caller went away
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+
+def next_part(waiting: Mapping[int, Beat]) -> list[int]:
+    """Which providers to write in the next transaction: all those without news of queues, and of the others, in the
+    order in which they came, as many as MAX_QUEUES lets."""
+    part: list[int] = []
+    room = MAX_QUEUES
+    for provider_id, beat in waiting.items():
+        size = len(beat.queues) if beat.queues is not None else 0
+        if not size or size <= room or room == MAX_QUEUES:
+            part.append(provider_id)
+            room -= size
+    return part
 
 
 def write_beats(conn: sa.Connection, beats: tuple[Beat, ...], renewals: tuple[Renewal, ...]) -> Policies:

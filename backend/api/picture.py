@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 KEEP_S = 0.5
 WATCH_S = 1.0
+WATCH_FACTOR = 20.0
+WATCH_LONGEST_S = 2.5
 TOTALS_FACTOR = 20.0
 TOTALS_LONGEST_S = 300.0
 
@@ -89,10 +91,12 @@ class Picture:
         )
 
     async def _watch(self) -> None:
+        pause_s = WATCH_S
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(pause_s)
             if not self._hub.listened_to:
                 continue
+            begun_s = self._clock.monotonic_s()
             try:
                 seen = await self.topology()
             except DatabaseError as error:
@@ -101,6 +105,10 @@ class Picture:
             except Exception:
                 log.exception("the topology cannot be watched")
                 continue
+            finally:
+                # A large site's picture takes long to draw; it may be a little older, but not eat up a processor.
+                took_s = self._clock.monotonic_s() - begun_s
+                pause_s = min(WATCH_LONGEST_S, max(WATCH_S, WATCH_FACTOR * took_s))
             print_of_it = topology.fingerprint(seen)
             if print_of_it != self._told:
                 self._told = print_of_it

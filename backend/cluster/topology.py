@@ -45,7 +45,11 @@ def build(
 ) -> Topology:
     """The picture as of `now` (milliseconds, by the database's clock)."""
     servers = tuple(server_view(row, snapshot) for row in snapshot.members)
-    shown = tuple(provider_view(row, queues) for row in providers)
+    theirs: dict[str, list[QueueView]] = {}
+    for queue in queues:
+        if queue.seen_at:
+            theirs.setdefault(queue.provider, []).append(queue)
+    shown = tuple(provider_view(row, theirs.get(row.name, ())) for row in providers)
     troubles = _troubles(servers, shown, queues, databases)
     return Topology(
         cluster=snapshot.cluster_id,
@@ -100,9 +104,8 @@ def server_view(row: MemberRow, snapshot: Snapshot) -> ServerView:
 
 
 def provider_view(row: ProviderSeen, queues: Sequence[QueueView]) -> ProviderView:
-    """A print server with what its silence or backlog means."""
-    mine = [queue for queue in queues if queue.provider == row.name and queue.seen_at]
-    health, detail = _provider_health(row, sum(queue.tracked for queue in mine))
+    """A print server with what its silence or backlog means; `queues` are those of its own that it reports."""
+    health, detail = _provider_health(row, sum(queue.tracked for queue in queues))
     return ProviderView(
         provider_id=row.provider_id,
         name=row.name,
@@ -112,7 +115,7 @@ def provider_view(row: ProviderSeen, queues: Sequence[QueueView]) -> ProviderVie
         program_version=row.program_version,
         backlog=row.backlog,
         oldest_unsent_s=row.oldest_unsent_s,
-        queue_count=len(mine),
+        queue_count=len(queues),
         age_s=-1.0 if row.age_s is None else row.age_s,
         server=row.server,
     )

@@ -28,7 +28,7 @@ Encode = Callable[[Sequence[Any]], bytes]
 
 
 def encoder(sql_type: str) -> Encode:
-    """What makes a parameter of type `sql_type`[] of a sequence of values; None is NULL where numbers or uuids may be."""
+    """What makes a parameter of type `sql_type`[] of a sequence of values. Numbers and uuids may be None: NULL."""
     if sql_type == "text":
         return texts
     if sql_type == "uuid":

@@ -6,13 +6,13 @@ it was made by; a heartbeat writes queue rows only where something about them is
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from backend.access.service import Enrolment, check_enrolment, complete_enrolment, write_audit
 from backend.access.settings import DEFAULT_COST, read_settings
-from backend.db.dialect import insert_or_nothing, storable, upsert
+from backend.db.dialect import CHUNK, insert_or_nothing, storable, upsert
 from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
 from backend.printers.model import Beat, decode_rule, simple_rule
@@ -84,11 +84,9 @@ def record_beats(conn: sa.Connection, beats: Sequence[Beat]) -> None:
     ]
     update = [name for name in rows[0] if name not in ("provider_id", "name", "enrolled_at")] if rows else []
     upsert(conn, provider, [provider.c.provider_id], rows, update)
-    if any(beat.queues is not None for beat in beats):
-        cost = simple_rule(default_cost(conn))
-        for beat in beats:
-            if beat.queues is not None:
-                _record_queues(conn, beat.provider_id, beat.queues, cost, now)
+    news = {beat.provider_id: beat.queues for beat in beats if beat.queues is not None}
+    if news:
+        _record_queues(conn, news, simple_rule(default_cost(conn)), now)
 
 
 def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
@@ -99,16 +97,22 @@ def _provider_row(conn: sa.Connection, found: Enrolment, host: str) -> int:
     return int(conn.execute(statement.returning(provider.c.provider_id)).scalar_one())
 
 
-def _record_queues(conn: sa.Connection, provider_id: int, reports: Sequence[QueueReport], cost: str, now: int) -> None:
-    """Queues that the provider does not report any more are kept for their history, as not seen."""
-    gone = sa.and_(
-        queue.c.provider_id == provider_id, queue.c.name.not_in([storable(report.name) for report in reports])
-    )
-    conn.execute(sa.update(queue).where(gone).values(tracked=False, printer_state="unknown", seen_at=0))
+def _record_queues(conn: sa.Connection, news: Mapping[int, Sequence[QueueReport]], cost: str, now: int) -> None:
+    """The queues of all these providers in a few statements. Those that a provider does not report any more are kept
+    for their history, as not seen."""
+    reported = {
+        (provider_id, storable(report.name)): report for provider_id, reports in news.items() for report in reports
+    }
+    known = sa.select(queue.c.queue_id, queue.c.provider_id, queue.c.name)
+    known = known.where(queue.c.provider_id.in_(sorted(news)), queue.c.seen_at != 0)
+    gone = [row.queue_id for row in conn.execute(known) if (row.provider_id, row.name) not in reported]
+    for start in range(0, len(gone), CHUNK):
+        chosen = queue.c.queue_id.in_(gone[start : start + CHUNK])
+        conn.execute(sa.update(queue).where(chosen).values(tracked=False, printer_state="unknown", seen_at=0))
     rows = [
         {
             "provider_id": provider_id,
-            "name": storable(report.name),
+            "name": name,
             "cost": cost,
             "tracked": report.tracked,
             "device_uri": storable(report.device_uri),
@@ -119,7 +123,7 @@ def _record_queues(conn: sa.Connection, provider_id: int, reports: Sequence[Queu
             "accepting": report.accepting,
             "seen_at": now,
         }
-        for report in sorted({report.name: report for report in reports}.values(), key=lambda report: report.name)
+        for (provider_id, name), report in sorted(reported.items())
     ]
     update = [name for name in rows[0] if name not in ("provider_id", "name", "cost")] if rows else []
     upsert(conn, queue, [queue.c.provider_id, queue.c.name], rows, update)

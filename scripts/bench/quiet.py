@@ -5,10 +5,12 @@ to run: the aim is what is left for printing.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import statistics
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -65,10 +67,10 @@ async def provider(port: int, number: int) -> None:
         began_s = time.monotonic()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head.partition(b"\r\n")[0]:
-            raise RuntimeError(f"a heartbeat was refused: {head!r}")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.partition(b":")[2]))
+        answer = await reader.readexactly(int(length.partition(b":")[2]))
+        if b" 200 " not in head.partition(b"\r\n")[0]:
+            raise RuntimeError(f"a heartbeat was refused: {answer!r}")
         await asyncio.sleep(max(0.0, BEAT_S - (time.monotonic() - began_s)))
 
 
@@ -84,13 +86,22 @@ async def console(port: int) -> None:
     raise RuntimeError("the server ended a console's stream")
 
 
-def spent_s(*pids: int) -> float:
-    """Processor time of these processes so far, in seconds."""
-    ticks = 0
+def spent_s(pids: Iterable[int]) -> dict[int, float]:
+    """Processor time of each of these processes so far, in seconds; of those that are still there."""
+    found: dict[int, float] = {}
     for pid in pids:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(words[11]) + int(words[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            found[pid] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+async def share(pids: Iterable[int]) -> float:
+    """What part of one core the processes take during a round; one that ends meanwhile (autovacuum) does not count."""
+    before, began_s = spent_s(pids), time.monotonic()
+    await asyncio.sleep(ROUND_S)
+    after = spent_s(before)
+    return sum(after[pid] - before[pid] for pid in after) / (time.monotonic() - began_s)
 
 
 async def measure(server: Server, postmaster: int) -> tuple[Series, Series]:
@@ -98,16 +109,11 @@ async def measure(server: Server, postmaster: int) -> tuple[Series, Series]:
     port = int(server.url.rpartition(":")[2])
     everybody = [asyncio.create_task(provider(port, n)) for n in range(1, PROVIDERS + 1)]
     everybody += [asyncio.create_task(console(port)) for _ in range(CONSOLES)]
-    shares: tuple[list[float], list[float]] = ([], [])
+    shares: list[tuple[float, float]] = []
     try:
         await asyncio.sleep(WARM_UP_S)
         for _ in range(ROUNDS):
-            workers = children(postmaster)
-            before = (spent_s(server.process.pid), spent_s(*workers), time.monotonic())
-            await asyncio.sleep(ROUND_S)
-            took_s = time.monotonic() - before[2]
-            shares[0].append((spent_s(server.process.pid) - before[0]) / took_s)
-            shares[1].append((spent_s(*workers) - before[1]) / took_s)
+            shares.append(await asyncio.gather(share([server.process.pid]), share(children(postmaster))))
             for one in everybody:
                 if one.done():
                     one.result()
@@ -115,7 +121,8 @@ async def measure(server: Server, postmaster: int) -> tuple[Series, Series]:
         for one in everybody:
             one.cancel()
         await asyncio.gather(*everybody, return_exceptions=True)
-    return Series(tuple(shares[0])), Series(tuple(shares[1]))
+    ours, theirs = zip(*shares, strict=True)
+    return Series(ours), Series(theirs)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from backend.access.model import Principal
+from backend.api import heartbeats
 from backend.api.heartbeats import RENEW_S, Heartbeats
 from backend.base.clock import ManualClock
 from backend.base.ids import uuid7
@@ -16,6 +17,7 @@ from backend.intake.model import Expire
 from backend.jobs.service import silent_jobs
 from backend.jobs.tables import job
 from backend.main import expire_silent
+from backend.printers.model import Beat
 from backend.printers.tables import provider, queue
 from backend.wire.messages import AuthoriseAnswer, HeartbeatAnswer, JobList, MoneyAnswer, ReportAnswer, TransferList
 from tests.support.api import Api, authorise, heartbeat, report, scene
@@ -44,6 +46,43 @@ def test_many_providers_are_one_write(url: str) -> None:
         database.close()
 
     asyncio.run(run())
+
+
+def test_all_providers_at_once_are_written_in_bounded_parts(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a restart. One of them has more queues than a part holds."""
+    monkeypatch.setattr(heartbeats, "MAX_QUEUES", 10)
+    names = tuple(f"q{n:02}" for n in range(25))
+
+    async def run() -> None:
+        database = Database(url)
+        migrate(database)
+        beats = Heartbeats(database, ManualClock(), "server-1")
+        beats.start()
+        people = [Principal("provider", f"print{at}", 100 + at) for at in range(40)]
+        wanted = [names if at == 20 else names[:3] for at in range(40)]
+        told = [beats.take(who, heartbeat(*queues)) for who, queues in zip(people, wanted, strict=True)]
+        answers = await asyncio.gather(*told)
+        assert [tuple(policy.name for policy in policies) for policies in answers] == wanted
+        fewer = await beats.take(people[20], heartbeat(*names[:2]))
+        assert len(fewer) == 25, "a queue that is not reported any more is kept"
+        seen = sa.select(sa.func.count()).where(queue.c.provider_id == 120, queue.c.seen_at != 0)
+        assert await database.run(lambda conn: conn.scalar(seen)) == 2
+        await beats.close()
+        database.close()
+
+    asyncio.run(run())
+
+
+def test_a_part_holds_what_it_may_and_one_provider_at_least() -> None:
+    def beat(provider_id: int, queues: int | None) -> Beat:
+        told = heartbeat(*(f"q{n}" for n in range(queues or 0)))
+        return Beat(provider_id, f"print{provider_id}", "server-1", told, None if queues is None else told.queues)
+
+    many = heartbeats.MAX_QUEUES
+    waiting = {n: beat(n, queues) for n, queues in enumerate([many + 5, None, 10, many - 10, 10, None])}
+    assert heartbeats.next_part(waiting) == [0, 1, 5]
+    del waiting[0]
+    assert heartbeats.next_part(waiting) == [1, 2, 3, 5]
 
 
 def test_open_jobs_are_renewed_once_a_minute(url: str) -> None:

@@ -15,6 +15,7 @@ from backend.access.tables import access_token, audit, enrolment
 from backend.access.tokens import MAX_KEPT, STALE_S, TokenCache
 from backend.base.clock import ManualClock
 from backend.db.engine import Database
+from backend.db.errors import DatabaseRefused
 from backend.db.migrate import migrate
 
 
@@ -54,6 +55,78 @@ def test_a_principal_is_remembered_for_seconds_and_a_revoked_one_refused_after(d
         clock.advance(0.2)
         assert await cache.principal(token) is None
         assert MAX_KEPT > 0
+
+    asyncio.run(scene())
+
+
+def count_look_ups(database: Database) -> list[int]:
+    """How many tokens each statement asked for, from now on."""
+    sizes: list[int] = []
+
+    def note(conn: object, cursor: object, statement: str, parameters: tuple[object, ...], *_: object) -> None:
+        if "FROM access_token" in statement:
+            sizes.append(len(parameters))
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    return sizes
+
+
+def test_many_who_come_at_once_share_look_ups_and_renew_each_other(database: Database) -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+        cache = TokenCache(database, clock)
+        with database.connect(writing=True) as conn:
+            tokens = [service.create_token(conn, "helpdesk", f"user{n}", "test") for n in range(300)]
+        sizes = count_look_ups(database)
+        asked = [cache.principal(token) for token in (*tokens, *tokens, "ik_made_up")]
+        found = await asyncio.gather(*asked)
+        assert [who.name for who in found if who] == [f"user{n}" for n in range(300)] * 2
+        assert found[-1] is None
+        assert sizes == [301], "one statement, each token once"
+        clock.advance(STALE_S - 1)
+        await asyncio.gather(*[cache.principal(token) for token in tokens[:200]])  # still known, and so of use
+        clock.advance(1.5)
+        assert await cache.principal(tokens[0]) == Principal("helpdesk", "user0")
+        assert sizes == [301, 200], "who asks first renews what was used"
+        await asyncio.gather(*[cache.principal(token) for token in tokens[:200]])
+        assert len(sizes) == 2
+        await cache.principal(tokens[-1])
+        assert len(sizes) == 3, "what nobody had used was not renewed"
+
+    asyncio.run(scene())
+
+
+def test_what_was_revoked_is_not_renewed(database: Database) -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+        cache = TokenCache(database, clock)
+        with database.connect(writing=True) as conn:
+            stays, goes = (service.create_token(conn, "admin", name, "test") for name in ("stays", "goes"))
+        for token in (stays, goes):
+            await cache.principal(token)
+        clock.advance(1)
+        await cache.principal(goes)
+        with database.connect(writing=True) as conn:
+            conn.execute(sa.update(access_token).where(access_token.c.name == "goes").values(revoked_at=1))
+        clock.advance(STALE_S)
+        assert await cache.principal(stays) is not None
+        assert await cache.principal(goes) is None
+
+    asyncio.run(scene())
+
+
+def test_an_away_database_lets_nobody_in_and_is_asked_again(database: Database) -> None:
+    async def scene() -> None:
+        cache = TokenCache(database, ManualClock())
+        with database.connect(writing=True) as conn:
+            token = service.create_token(conn, "admin", "a", "test")
+            conn.exec_driver_sql("ALTER TABLE access_token RENAME TO hidden")
+        for _ in range(2):
+            with pytest.raises(DatabaseRefused):
+                await cache.principal(token)
+        with database.connect(writing=True) as conn:
+            conn.exec_driver_sql("ALTER TABLE hidden RENAME TO access_token")
+        assert await cache.principal(token) is not None
 
     asyncio.run(scene())
 
