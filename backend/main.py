@@ -29,8 +29,9 @@ from backend.base.cli import Failure
 from backend.base.clock import SystemClock
 from backend.base.ids import uuid7
 from backend.base.settings import LogSettings
+from backend.cluster import admission
 from backend.cluster import service as cluster
-from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity
+from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity, Load
 from backend.cluster.dns.keeper import DnsKeeper, record_change
 from backend.cluster.dns.server import DnsServer, DnsSettings
 from backend.cluster.events import EventHub
@@ -47,6 +48,7 @@ from backend.intake.store_postgresql import PostgresqlStore
 from backend.intake.store_sqlite import SqliteStore
 from backend.jobs.queries import describe_jobs
 from backend.jobs.service import silent_jobs
+from backend.operations import cluster as cluster_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import Ledger, MoneyAnswer
@@ -121,6 +123,9 @@ def _parser() -> cli.Parser:
     up.set_defaults(run=run_migrate)
     _add_config(commands.add_parser("config", help="read or change a setting kept in the database"))
     _add_token(commands.add_parser("token", help="make an access token, or an enrolment token for a provider"))
+    members = commands.add_parser("cluster", help="see and change the cluster of servers")
+    members.set_defaults(run=run_cluster)
+    cluster_command.add_parser(members)
     for name in LATER:
         later = commands.add_parser(name, help="not available in this version")
         later.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -191,6 +196,13 @@ def run_config_set(options: argparse.Namespace, settings: ServerSettings) -> int
     return cli.EXIT_OK
 
 
+def run_cluster(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server cluster …`."""
+    with opened(settings) as database:
+        found: int = options.cluster_run(options, database, settings.cluster, _person())
+    return found
+
+
 def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> int:
     """`inkeeper-server token create --role ROLE --name NAME`."""
     if not 0 < len(options.name.strip()) <= 255 or not options.name.isprintable():
@@ -237,7 +249,7 @@ def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
 async def _serve(settings: ServerSettings, database: Database) -> None:
     listeners = _bind(settings)
     alive = asyncio.create_task(notify.keep_alive())
-    await _prepare(database)
+    await _prepare(settings, database)
     async with running(settings, database) as services:
         data_dir = database.url.path.parent if database.is_sqlite else Path.cwd()
         compat = compat_routes(
@@ -277,17 +289,21 @@ def _bind(settings: ServerSettings) -> list[Listener]:
     return listeners
 
 
-async def _prepare(database: Database) -> None:
-    """Wait for the database and see to its tables: SQLite is brought up to date, PostgreSQL only when it is empty."""
+async def _prepare(settings: ServerSettings, database: Database) -> None:
+    """Wait for the database and see to its tables: SQLite is brought up to date, PostgreSQL only when it is empty. Then
+    ask whether this server may join. Raises DatabaseRefused."""
 
     def prepare(conn: sa.Connection) -> bool:
         return migrate.upgrade(conn, (lambda _: None) if database.is_sqlite else _refuse_older)
 
+    identity = _identity(settings)
+    kept = {"ledger.currency": settings.ledger.currency, "ledger.decimals": str(settings.ledger.decimals)}
     told = False
     while True:
         try:
             if await database.write(prepare):
                 log.info("made the database's tables")
+            await admission.admit(database, identity, settings.cluster, kept, SystemClock())
             return
         except DatabaseAway as error:
             if not told:
@@ -302,6 +318,8 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     """All parts of a server, started; stopped at the end of the block within CLOSE_WITHIN_S a part."""
     services = make_services(settings, database)
     agent, hub = services.agent, services.hub
+    agent.on_drain = hub.close_streams
+    agent.load = lambda: Load(max(0, services.under_way - hub.stream_count), hub.stream_count)
     with contextlib.suppress(DatabaseAway):
         await agent.refresh()
     services.intake.start()
@@ -387,7 +405,15 @@ def _identity(settings: ServerSettings) -> Identity:
         host, port = split_address(settings.tls.listen if secure else settings.server.listen, "listen")
         host = socket.getfqdn() if host in ("0.0.0.0", "::") else host
         url = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    return Identity(name=name, url=url, process=uuid7(), program_version=cli.program_version())
+    offered = (("http", settings.server.listen), ("https", settings.tls.listen))
+    return Identity(
+        name=name,
+        url=url,
+        process=uuid7(),
+        program_version=cli.program_version(),
+        host=socket.gethostname(),
+        serves=" ".join(word for word, listen in offered if listen),
+    )
 
 
 def _store(database: Database) -> Store:
@@ -425,7 +451,11 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
             if await database.write(cluster.prune, term, process) < cluster.PRUNE_ROWS:
                 return
 
-    duties = [Duty("expiry", EXPIRE_EVERY_S, expire), Duty("pruning", PRUNE_EVERY_S, prune)]
+    duties = [
+        Duty("expiry", EXPIRE_EVERY_S, expire),
+        Duty("pruning", PRUNE_EVERY_S, prune),
+        Duty("members", settings.cluster.heartbeat_s, services.agent.note_gone),
+    ]
     if services.dns is not None:
         duties.append(Duty("DNS", settings.cluster.heartbeat_s, services.dns.tend))
     return duties

@@ -50,6 +50,10 @@ def _switch(key: str, value: str) -> None:
         raise SettingInvalid(f"{key} is true or false")
 
 
+def _fixed(key: str, value: str) -> None:
+    raise SettingInvalid(f"{key} is what the first server of the cluster was started with, and never changes")
+
+
 KNOWN: Final[Mapping[str, Known]] = {
     INITIAL_CREDIT: Known("0", _amount),
     DEFAULT_RESTRICTED: Known("false", _switch),
@@ -58,6 +62,8 @@ KNOWN: Final[Mapping[str, Known]] = {
     "auth.webservices.auth-token": Known("", _text, secret=True),
     "auth.webservices.allowed-addresses": Known("", _text),
     "health.api.key": Known("", _text, secret=True),
+    "ledger.currency": Known("", _fixed),
+    "ledger.decimals": Known("", _fixed),
 }
 
 

@@ -22,6 +22,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.take_heartbeat,
     commands.adjust_balance,
     commands.change_queue,
+    commands.act_on_cluster,
     views.list_members,
     views.get_topology,
     views.list_cluster_events,

@@ -10,17 +10,20 @@ from backend.access.model import ADMIN, MONEY, PROVIDER, Principal
 from backend.api.operation import Raw, operation
 from backend.api.problems import ApiProblem
 from backend.api.services import Services
+from backend.cluster.operations import perform
 from backend.printers.service import enroll_provider, set_queue
 from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    ClusterAction,
     Enroll,
     EnrollAnswer,
     Heartbeat,
     HeartbeatAnswer,
     MoneyAnswer,
     Name,
+    Plan,
     QueueList,
     Report,
     ReportAnswer,
@@ -61,7 +64,7 @@ async def enroll(services: Services, body: Enroll) -> EnrollAnswer:
 
     The same token with the same secret gets the same answer again.
     """
-    if services.draining:
+    if services.refusing:
         raise ApiProblem("draining")
     provider_id, name = await services.database.write(enroll_provider, body)
     snapshot = services.agent.snapshot
@@ -90,6 +93,18 @@ async def adjust_balance(services: Services, who: Principal, name: Name, body: A
         raise ApiProblem("invalid", "the user in the path is not the user in the body")
     body = msgspec.structs.replace(body, user_name=user_name)
     return Raw(await services.intake.submit(body, actor=who.actor))
+
+
+@operation("POST", "/api/v1/cluster/actions", roles=ADMIN)
+async def act_on_cluster(services: Services, who: Principal, body: ClusterAction) -> Plan:
+    """Drain, undrain, switch over, pause, resume or remove: what it does and what speaks against it.
+
+    With `dry_run` nothing is done; what is blocked is done with `force` only, and `done` tells.
+    """
+    agent = services.agent
+    return await services.database.write(
+        perform, body, who.actor, who.role, agent.snapshot.heartbeat_s, agent.drain_grace_s, agent.seen
+    )
 
 
 @operation("POST", "/api/v1/queues/{queue_id}", roles=ADMIN, errors=("not-found",))

@@ -1,4 +1,4 @@
-"""What stands around every request: the hot routes, the generation header, the last catch. Pure ASGI.
+"""What stands around every request: the hot routes, the headers of every answer, the last catch. Pure ASGI.
 
 The two routes that carry the load of printing are answered before Starlette's routing and request objects, which cost
 more than all the rest of such a request. They obey the same rules: the table of operations is where their roles come
@@ -19,11 +19,12 @@ from backend.api.problems import expected, send_json, send_problem
 from backend.api.reading import ClientGone, authenticate, decode, read_body
 from backend.api.services import Services
 from backend.wire.errors import problem
-from backend.wire.messages import GENERATION_HEADER
+from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
 
 log = logging.getLogger(__name__)
 
 _GENERATION = GENERATION_HEADER.lower().encode()
+_DRAINING = DRAINING_HEADER.lower().encode()
 
 
 class Hot:
@@ -38,7 +39,7 @@ class Hot:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         services = self._services
         try:
-            if services.draining:
+            if services.refusing:
                 await send_problem(send, problem("draining"))
                 return
             who = await authenticate(scope, services.tokens, self._roles)
@@ -64,6 +65,7 @@ class Frame:
         self.starlette = app
         self._hot: Mapping[str, Hot] = {operation.path: Hot(operation, services) for operation in hot}
         self._generation = generation
+        self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,16 +77,21 @@ class Frame:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._add_generation(message)
+                self._add_headers(message)
             await send(message)
 
         app = self._hot.get(scope["path"], self.starlette) if scope["method"] == "POST" else self.starlette
+        self._services.under_way += 1
         try:
             await app(scope, receive, send_framed)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if not started:
                 await send_problem(send_framed, problem("internal"))
+        finally:
+            self._services.under_way -= 1
 
-    def _add_generation(self, message: MutableMapping[str, Any]) -> None:
+    def _add_headers(self, message: MutableMapping[str, Any]) -> None:
         message["headers"] = [*message.get("headers", ()), (_GENERATION, b"%d" % self._generation())]
+        if self._services.leaving:
+            message["headers"].append((_DRAINING, b"1"))

@@ -119,7 +119,7 @@ class Endpoint:
         operation, services = self.operation, self._services
         arguments: dict[str, Any] = {"services": services}
         if operation.roles is not None:
-            if services.draining:
+            if services.refusing:
                 raise ApiProblem("draining")
             arguments["who"] = await authenticate(scope, services.tokens, operation.roles)
         for name, kind in operation.path_types.items():

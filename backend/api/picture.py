@@ -7,6 +7,7 @@ took to make, which keeps it fresh where the history is short and cheap where it
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -88,6 +89,7 @@ class Picture:
             self._agent.identity.name,
             self._database.url.name,
             self._ledger,
+            self._agent.seen,
         )
 
     async def _watch(self) -> None:
@@ -116,10 +118,16 @@ class Picture:
 
 
 def read_topology(
-    conn: sa.Connection, totals: Totals, heartbeat_s: float, seen_by: str, database_name: str, ledger: Ledger
+    conn: sa.Connection,
+    totals: Totals,
+    heartbeat_s: float,
+    seen_by: str,
+    database_name: str,
+    ledger: Ledger,
+    corrected: Callable[[Snapshot], Snapshot],
 ) -> Topology:
-    """Everything the picture needs, from one transaction."""
-    snapshot: Snapshot = read_snapshot(conn, heartbeat_s)
+    """Everything the picture needs, from one transaction; the members' ages by the reader's own clock."""
+    snapshot = corrected(read_snapshot(conn, heartbeat_s))
     return topology.build(
         snapshot,
         seen_by,

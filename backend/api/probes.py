@@ -28,7 +28,7 @@ async def live(services: Services) -> Probe:
 @operation("GET", "/health/ready", roles=None, errors=("draining",))
 async def ready(services: Services) -> Probe:
     """This server can serve: its database answers within a second, commands are taken, it is not being drained."""
-    if services.draining:
+    if services.leaving:
         raise ApiProblem("draining")
     if not await services.database.answers(READY_WITHIN_S):
         raise ApiProblem("unavailable", "the database does not answer")

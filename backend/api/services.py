@@ -15,7 +15,8 @@ from backend.wire.messages import Ledger
 
 @dataclass
 class Services:
-    """One server's parts. `draining`: no new work is taken, what is under way is finished."""
+    """One server's parts. `draining`: the process ends; no new work is taken, what is under way is finished.
+    `under_way` counts requests, event streams among them."""
 
     database: Database
     intake: Intake
@@ -28,3 +29,14 @@ class Services:
     openapi: bytes
     dns: DnsKeeper | None = None  # None where no name is kept
     draining: bool = field(default=False)
+    under_way: int = field(default=0)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether clients should go to another server; those that come are served still."""
+        return self.draining or self.agent.draining
+
+    @property
+    def refusing(self) -> bool:
+        """Whether new work is refused."""
+        return self.draining or self.agent.refusing

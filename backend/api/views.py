@@ -153,6 +153,8 @@ async def stream_events(services: Services, who: Principal, scope: Scope) -> Str
 
     The header Last-Event-ID resumes a stream at any server of the cluster. A comment comes at least each 5 seconds.
     """
+    if services.leaving:
+        raise ApiProblem("draining")
     subscription, first = await services.hub.subscribe(header(scope, b"last-event-id").decode("latin-1"))
 
     async def still_allowed() -> bool:
@@ -160,7 +162,7 @@ async def stream_events(services: Services, who: Principal, scope: Scope) -> Str
             await authenticate(scope, services.tokens, VIEWERS)
         except ApiProblem:
             return False
-        return not services.draining
+        return not services.leaving
 
     return Stream(EventStream(services.hub, subscription, first, still_allowed))
 

@@ -22,7 +22,7 @@ import msgspec
 from backend.client import choice
 from backend.client.errors import NoServer, ServerProblem
 from backend.wire.errors import Problem, problem
-from backend.wire.messages import GENERATION_HEADER
+from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
 
 _SENT_OR_NOT = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -39,6 +39,7 @@ class _Try:
     refusal: Problem | None = None
     reason: str = ""
     never_sent: bool = False
+    leaving: bool = False  # it answered, and wants its clients to go to another
 
 
 class ApiClient:
@@ -183,6 +184,8 @@ class ApiClient:
             self._choice = choice.failed(self._choice, result.url, time.monotonic())
         else:
             self._choice = choice.answered(self._choice, result.url)
+            if result.leaving:
+                self._choice = choice.failed(self._choice, result.url, time.monotonic())
 
     async def _try(self, url: str, request: "_Request", answer_type: Any, idempotent: bool) -> _Try:
         try:
@@ -220,14 +223,15 @@ class ApiClient:
         stale = self._stale(response)
         if stale:
             return _Try(url, reason=stale)
+        leaving = DRAINING_HEADER in response.headers
         if response.is_success:
             try:
-                return _Try(url, answer=msgspec.json.decode(response.content, type=answer_type))
+                return _Try(url, answer=msgspec.json.decode(response.content, type=answer_type), leaving=leaving)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 return _Try(url, reason=f"answered with something that cannot be read ({error})")
         found = read_problem(response.status_code, response.content)
         if 400 <= response.status_code < 500 and found is not None:
-            return _Try(url, refusal=found)
+            return _Try(url, refusal=found, leaving=leaving)
         # 503 refuses before anything was done, except where it says that the outcome is not known.
         untouched = found is not None and found.status == 503 and found.code != "outcome-unknown"
         return _Try(url, reason=_words(response.status_code, found), never_sent=untouched)

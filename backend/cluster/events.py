@@ -140,6 +140,11 @@ class EventHub:
         self._failing_since: float | None = None
 
     @property
+    def stream_count(self) -> int:
+        """How many subscribe."""
+        return len(self._subscribers)
+
+    @property
     def listened_to(self) -> bool:
         """Whether anybody subscribes."""
         return bool(self._subscribers)

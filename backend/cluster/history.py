@@ -35,6 +35,7 @@ Kind = Literal[
     "member-duplicate",
     "leader-changed",
     "leader-resigned",
+    "switchover-wanted",
     "cluster-paused",
     "cluster-resumed",
     "database-changed",

@@ -17,7 +17,7 @@ SAFETY = 0.9
 
 @dataclass(frozen=True)
 class Seen:
-    """The lease as it was read. `vacant`: its holder gave it back, or there never was one."""
+    """The lease as it was read. `vacant`: this member may take it at once (see `is_vacant`)."""
 
     term: int
     beat: int
@@ -63,6 +63,22 @@ class Renew:
 
 
 Action = Observe | TakeOver | Renew
+
+
+def is_vacant(holder: str, given_to: str, process: str) -> bool:
+    """Whether this process may take the lease at once: nobody holds it, and it was not given to another. One that was
+    given to a process which does not take it ends like any other, after the lease's time."""
+    return not holder and given_to in ("", process)
+
+
+def is_to_hand_over(given_to: str, process: str) -> bool:
+    """Whether the leader is asked to give its lease to another."""
+    return given_to not in ("", process)
+
+
+def silent_ms(state: State, now_s: float) -> int:
+    """For how long a follower has seen no beat of the leader."""
+    return max(0, round((now_s - state.since_s) * 1000)) if isinstance(state, Following) and state.seen else 0
 
 
 def leads(state: State, now_s: float) -> bool:

@@ -28,15 +28,19 @@ class MemberRow(msgspec.Struct, frozen=True):
     protocol: int = 1
     clock_off_ms: int = 0
     noticed_at: int = 0
+    seen_at: int = 0
+    host: str = ""
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """The lease row: `holder` is the leader's process id (a uuid), "" when nobody holds it."""
+    """The lease row: `holder` is the leader's process id (a uuid), "" when nobody holds it; `given_to` is the process
+    that it is to be handed to, "" for none."""
 
     term: int
     holder: str
     member_name: str
     beat: int
+    given_to: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -51,20 +55,22 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     def listed(self) -> tuple[Member, ...]:
         """The members for clients: also those that are away, since they may be the ones that are left tomorrow."""
-        return tuple(
-            Member(name=row.name, url=row.url, state=member_state(row.state, row.age_ms, self.heartbeat_s))
-            for row in self.members
-        )
+        return tuple(Member(name=row.name, url=row.url, state=state_of(row, self.heartbeat_s)) for row in self.members)
 
 
-def member_state(written: str, age_ms: int, heartbeat_s: float) -> MemberState:
-    """What a member is now, given what it wrote and how long ago: three missed beats make it suspect, ten gone."""
+def state_of(row: MemberRow, heartbeat_s: float) -> MemberState:
+    """What a member is now, from what it wrote, how long ago, and what is wanted of it."""
+    return member_state(row.state, row.age_ms, heartbeat_s, row.wanted)
+
+
+def member_state(written: str, age_ms: int, heartbeat_s: float, wanted: str = "serving") -> MemberState:
+    """Three missed beats make a member suspect, ten gone; who serves though it is to drain is draining already."""
     if age_ms > 10_000 * max(heartbeat_s, 0.3):
         return "gone"
     if written == "gone":
         return "gone"
     if age_ms > 3_000 * max(heartbeat_s, 0.3):
         return "suspect"
-    if written == "draining":
+    if written in ("draining", "drained") or (wanted == "draining" and written == "serving"):
         return "draining"
     return "serving" if written == "serving" else "joining"

@@ -46,6 +46,7 @@ member = Table(
     Column("wanted", String(16), nullable=False, server_default="serving"),  # or "draining": by a person's word
     Column("load", BigInt, nullable=False, server_default="0"),  # requests under way
     Column("connections", BigInt, nullable=False, server_default="0"),  # open streams among them
+    Column("host", String(255), nullable=False, server_default=""),  # the machine it runs on
     Column("serves", String(255), nullable=False, server_default=""),  # interfaces, separated by blanks
     Column("schema_revision", String(32), nullable=False, server_default=""),  # newest one its program knows
     Column("protocol", BigInt, nullable=False, server_default="1"),  # the version of the wire contract it speaks

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from backend.cluster.model import MemberRow, Snapshot, member_state
+from backend.cluster.model import MemberRow, Snapshot, state_of
 from backend.printers.model import SILENT_S, ProviderSeen
 from backend.wire.messages import (
     DatabaseView,
@@ -23,6 +23,7 @@ from backend.wire.messages import (
 )
 
 OLD_REPORT_S = 60.0
+CLOCK_OFF_S = 60.0
 LITTLE_DISK_BYTES = 512 * 1024 * 1024
 
 _WORST: tuple[Health, ...] = ("error", "warning", "draining", "unknown", "ok")
@@ -50,7 +51,7 @@ def build(
         if queue.seen_at:
             theirs.setdefault(queue.provider, []).append(queue)
     shown = tuple(provider_view(row, theirs.get(row.name, ())) for row in providers)
-    troubles = _troubles(servers, shown, queues, databases)
+    troubles = _troubles(servers, shown, queues, databases, snapshot.paused)
     return Topology(
         cluster=snapshot.cluster_id,
         seen_by=seen_by,
@@ -84,7 +85,7 @@ def fingerprint(topology: Topology) -> bytes:
 
 def server_view(row: MemberRow, snapshot: Snapshot) -> ServerView:
     """A server with what its state means for people."""
-    state = member_state(row.state, row.age_ms, snapshot.heartbeat_s)
+    state = state_of(row, snapshot.heartbeat_s)
     leader = bool(snapshot.lease.holder) and snapshot.lease.holder == row.process and state != "gone"
     health, detail = _server_health(state, row, leader)
     return ServerView(
@@ -132,13 +133,21 @@ def duration_text(seconds: float) -> str:
 def _server_health(state: MemberState, row: MemberRow, leader: bool) -> tuple[Health, str]:
     silence = duration_text(row.age_ms / 1000)
     texts: dict[MemberState, tuple[Health, str]] = {
-        "serving": ("ok", "serving, leads the cluster" if leader else "serving"),
+        "serving": _serving(row, leader),
         "joining": ("warning", "starting"),
-        "draining": ("draining", "takes no new work"),
+        "draining": ("draining", "drained, can be stopped" if row.state == "drained" else "takes no new work"),
         "suspect": ("warning", f"no sign of life for {silence}"),
         "gone": ("error", f"gone for {silence}" if row.state != "gone" else f"stopped {silence} ago"),
     }
     return texts[state]
+
+
+def _serving(row: MemberRow, leader: bool) -> tuple[Health, str]:
+    off_s = row.clock_off_ms / 1000
+    if abs(off_s) > CLOCK_OFF_S:
+        way = "ahead of" if off_s > 0 else "behind"
+        return "warning", f"its clock is {duration_text(abs(off_s))} {way} the database's"
+    return "ok", "serving, leads the cluster" if leader else "serving"
 
 
 def _provider_health(row: ProviderSeen, tracked: int) -> tuple[Health, str]:
@@ -160,6 +169,7 @@ def _troubles(
     providers: Sequence[ProviderView],
     queues: Sequence[QueueView],
     databases: Sequence[DatabaseView],
+    paused: bool,
 ) -> list[_Trouble]:
     """All that is not well, the worst first."""
     found = [
@@ -178,6 +188,8 @@ def _troubles(
     ]
     if servers and not any(server.leader for server in servers):
         found.append(_Trouble("warning", "No server leads the cluster at the moment"))
+    if paused:
+        found.append(_Trouble("warning", "The cluster is paused: members that are gone are kept, DNS is not changed"))
     return sorted(found, key=lambda trouble: _WORST.index(trouble.health))
 
 

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from alembic import command
@@ -24,12 +24,14 @@ _ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
 
-State = Literal["empty", "older", "current", "newer"]
+NEWEST: Final = "0002"  # the newest revision that this program knows
+
+State = Literal["empty", "older", "current", "compatible", "newer"]
 
 
 def state(conn: sa.Connection) -> State:
-    """How the database's tables stand to this program. "newer" also means a revision that this program does not
-    know."""
+    """How the database's tables stand to this program. "compatible": a newer program made them, and left in them all
+    that this one uses (it says so in `cluster.oldest_schema`), so that servers can be upgraded one after the other."""
     found = MigrationContext.configure(conn).get_current_revision()
     script = ScriptDirectory.from_config(_config(conn))
     if found is None:
@@ -37,7 +39,10 @@ def state(conn: sa.Connection) -> State:
     if found == script.get_current_head():
         return "current"
     known = {revision.revision for revision in script.walk_revisions()}
-    return "older" if found in known else "newer"
+    if found in known:
+        return "older"
+    oldest = conn.exec_driver_sql("SELECT oldest_schema FROM cluster").scalar_one()
+    return "compatible" if oldest <= NEWEST else "newer"
 
 
 def migrate(database: Database, check: Callable[[State], None] = lambda _: None) -> bool:
@@ -48,7 +53,7 @@ def migrate(database: Database, check: Callable[[State], None] = lambda _: None)
     lock: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if database.is_sqlite:
         with database.connect() as conn:
-            if state(conn) == "current":
+            if state(conn) in ("current", "compatible"):
                 return False
         lock = ServerLock(database.url.path)  # a server that runs on other tables must end first
     with lock, database.connect(writing=True) as conn:
@@ -65,7 +70,7 @@ def upgrade(conn: sa.Connection, check: Callable[[State], None] = lambda _: None
     check(found)
     if found == "newer":
         raise DatabaseRefused("the database was made by a newer version of Inkeeper; upgrade this program")
-    if found == "current":
+    if found in ("current", "compatible"):
         return False
     command.upgrade(_config(conn), "head")
     return True

@@ -37,6 +37,7 @@ def reads(commands: Iterable[Command]) -> Reads:
     jobs: set[str] = set()
     users: set[str] = set()
     queues: set[tuple[int, str]] = set()
+    fenced = False
     for command in commands:
         claims.setdefault(command.command_id, command.fingerprint)
         body = command.body
@@ -46,9 +47,10 @@ def reads(commands: Iterable[Command]) -> Reads:
             queues.add((command.provider_id, body.queue))
         elif isinstance(body, Expire):
             jobs.add(body.job_id)
+            fenced = True
         else:
             users.add(body.user_name)
-    return Reads(sorted(claims.items()), sorted(jobs), sorted(users), sorted(queues), [])
+    return Reads(sorted(claims.items()), sorted(jobs), sorted(users), sorted(queues), [], fenced)
 
 
 def missing(commands: Iterable[Command], rows: Rows, create_users: bool) -> Missing:
@@ -150,6 +152,8 @@ class _Batch:
         return answer
 
     def _expire(self, command: Command, body: Expire) -> Message:
+        if body.term != self._rows.term:
+            return _refused("superseded")
         job = self._jobs.get(body.job_id)
         if job is None:
             return _refused("job-unknown")

@@ -13,8 +13,8 @@ from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, M
 class Expire(Message, frozen=True, kw_only=True):
     """The leader ends the reservation of a job that nobody has renewed since `silent_since`. Never crosses the wire.
 
-    That is looked at again under the job's lock, so an Expire that comes late (from a leader that was stopped and
-    resumed, say) ends nothing that lives.
+    Refused where `term` is over: a leader that was stopped and resumed ends nothing. The silence is looked at again
+    under the job's lock, so one that comes late ends nothing that lives.
     """
 
     command_id: Uuid
@@ -50,6 +50,7 @@ class Reads(msgspec.Struct, gc=False):
     user_names: list[str]
     queues: list[tuple[int, str]]  # (provider_id, name)
     account_ids: list[int]  # to be locked beside those of users and jobs
+    fenced: bool = False  # the leader's term is read, and held as it is until the commit
 
 
 class Rows(msgspec.Struct, gc=False):
@@ -61,6 +62,7 @@ class Rows(msgspec.Struct, gc=False):
     users: dict[str, UserRow]
     queues: dict[tuple[int, str], QueueRow]
     accounts: dict[int, Account]
+    term: int = 0  # the leader's, where the batch is fenced
 
 
 class Writes(msgspec.Struct, gc=False):

@@ -1,8 +1,9 @@
 """The port to a database: one transaction at a time on each session.
 
 `begin` opens the transaction and, in this order, claims the command ids (sorted), reads what earlier commands answered,
-locks the jobs and then the accounts (each in id order), and looks at users and queues. `commit` writes and commits
-synchronously; `abort` rolls back. A session that raised is unusable until its next `begin`, which opens it anew.
+locks the jobs and then the accounts (each in id order), looks at users and queues, and holds the leader's term where
+the batch is fenced. `commit` writes and commits synchronously; `abort` rolls back. A session that raised is unusable
+until its next `begin`, which opens it anew.
 
 Stores: PostgreSQL, SQLite, and the simulator's in memory. One conformance suite holds for all three.
 """

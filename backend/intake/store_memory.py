@@ -26,6 +26,7 @@ class MemoryStore:
         self.transfers: list[Transfer] = []
         self.stripes: dict[int, Stripe] = {}
         self.events: list[str] = []
+        self.term = 0
         self.one_at_a_time = asyncio.Lock()
 
     @property
@@ -58,6 +59,7 @@ class MemorySession:
             users=users,
             queues={key: store.queues[key] for key in reads.queues if key in store.queues},
             accounts={key: copy.copy(store.accounts[key]) for key in sorted(locked | set(reads.account_ids))},
+            term=store.term if reads.fenced else 0,
         )
 
     async def commit(self, writes: Writes) -> None:

@@ -147,6 +147,7 @@ STATEMENTS: dict[bytes, str] = {
         JOIN queue q ON q.provider_id = k.provider_id AND q.name = k.name JOIN provider p ON p.provider_id =
         q.provider_id""",
     b"now": f"SELECT {NOW}",
+    b"term": "SELECT term FROM term WHERE one = 1 FOR SHARE",
     b"write": _write_sql(),
     b"replays": "SELECT pg_logical_emit_message(true, 'inkeeper', 'r')",
     b"commit": "COMMIT",
@@ -186,7 +187,7 @@ class PostgresqlSession:
         self._open = True
         self._claims = dict(reads.claims)
         results = await self._run(connection, _begin_statements(reads), READ_TIMEOUT_S)
-        answered, jobs, accounts, queues, now = map(connection.rows, results[2:])
+        answered, jobs, accounts, queues, now, *term = map(connection.rows, results[2:])
         return Rows(
             now=now[0][0],
             answers={row[0]: (row[1], row[2]) for row in answered},
@@ -194,6 +195,7 @@ class PostgresqlSession:
             users={row[0]: UserRow(row[0], row[3], row[1], row[2]) for row in accounts if row[0] is not None},
             queues={(row[1], row[2]): QueueRow(*row) for row in queues},
             accounts={row[3]: Account(*row[3:]) for row in accounts},
+            term=term[0][0][0] if term else 0,
         )
 
     async def commit(self, writes: Writes) -> None:
@@ -279,6 +281,7 @@ def _begin_statements(reads: Reads) -> list[Statement]:
         accounts,
         (b"queues", (bigints([key[0] for key in reads.queues]), texts([key[1] for key in reads.queues]))),
         (b"now", ()),
+        *([(b"term", ())] if reads.fenced else []),
     ]
 
 

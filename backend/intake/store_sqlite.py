@@ -140,6 +140,7 @@ class SqliteSession:
                 for row in queues
             },
             accounts={row[0]: Account(row[0], row[1], row[2], bool(row[3]), *row[4:14]) for row in accounts},
+            term=int(connection.execute("SELECT term FROM term").fetchone()[0]) if reads.fenced else 0,
         )
 
     def _commit(self, writes: Writes) -> None:

@@ -14,6 +14,7 @@ from backend.wire.pricing import CostRule, Printed
 
 VERSION = 1
 GENERATION_HEADER: Final = "Inkeeper-Generation"  # of every answer: rises with each restore of the database
+DRAINING_HEADER: Final = "Inkeeper-Draining"  # of every answer of a server that wants its clients to go to another
 
 CommandId = NewType("CommandId", str)
 JobId = NewType("JobId", str)
@@ -442,6 +443,18 @@ class MemberList(Message, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- the cluster's history and operations
+
+ClusterVerb = Literal["drain", "undrain", "switchover", "pause", "resume", "remove"]
+
+
+class ClusterAction(Message, frozen=True, kw_only=True):
+    """`subject` is a server's name; "" for pause and resume, and for a switchover to whichever is best. With `dry_run`
+    nothing is done but the plan told; `force` does it in spite of what speaks against it, where that can be done."""
+
+    action: ClusterVerb
+    subject: Annotated[str, Meta(max_length=255)] = ""
+    dry_run: bool = False
+    force: bool = False
 
 
 class ClusterEvent(msgspec.Struct, frozen=True, kw_only=True):

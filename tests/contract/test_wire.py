@@ -19,6 +19,7 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    ClusterAction,
     ClusterEvent,
     ClusterEventList,
     ConfigureAccount,
@@ -293,6 +294,7 @@ SAMPLES: dict[str, Message | Problem] = {
     "member_list": MemberList(generation=2, members=(MEMBER,)),
     "event": Event(kind="jobs", at=AT, jobs=(JOB_VIEW,), detail=""),
     "event_of_the_cluster": Event(kind="cluster", at=AT, cluster=CLUSTER_EVENT),
+    "cluster_action": ClusterAction(action="switchover", subject="server-2", dry_run=True, force=True),
     "cluster_event_list": ClusterEventList(events=(CLUSTER_EVENT,)),
     "plan": Plan(
         action="drain",

@@ -241,6 +241,7 @@ def test_a_report_of_an_older_attempt_leaves_the_newer_reservation_open(harness:
 def test_an_expired_reservation_is_in_doubt_and_a_late_report_still_charges(harness: Harness) -> None:
     harness.add_user("ada", restricted=True, balance=2 * PRICE)
     harness.add_queue("q")
+    harness.lead(7)
     job_id = new_id()
     expire = Expire(command_id=new_id(), job_id=job_id, term=7)
     again = Expire(command_id=new_id(), job_id=job_id, term=7)
@@ -254,6 +255,20 @@ def test_an_expired_reservation_is_in_doubt_and_a_late_report_still_charges(harn
     assert kinds == [(Kind.PENDING, 0), (Kind.EXPIRED, 7), (Kind.POSTED, 0)]
     assert contents.accounts["ada"].late_total == 2 * PRICE
     assert_sound(contents)
+
+
+def test_a_leader_of_the_past_ends_no_reservation(harness: Harness) -> None:
+    harness.add_user("ada", restricted=True, balance=2 * PRICE)
+    harness.add_queue("q")
+    harness.lead(8)
+    job_id = new_id()
+    stale = Expire(command_id=new_id(), job_id=job_id, term=7)
+    current = Expire(command_id=new_id(), job_id=job_id, term=8)
+    _, (refused,), (done,) = batches(harness, (authorise(job_id, "ada", 2),), (stale,), (current,))
+    assert answer(refused, MoneyAnswer).code == "superseded"
+    assert answer(done, MoneyAnswer).code == ""
+    assert [row.term for row in harness.contents().transfers if row.kind == Kind.EXPIRED] == [8]
+    assert_sound(harness.contents())
 
 
 def test_a_user_nobody_may_create_is_denied_but_what_was_printed_is_kept(harness: Harness) -> None:

@@ -202,6 +202,7 @@ class Database(Process):
         if (lease.term, lease.beat) != (term, beat) or lease.shared:
             return None
         lease.term, lease.holder, lease.beat = term + 1, process, beat + 1
+        self.store.term = lease.term
         self.watcher.took_over(lease.term, process)
         return lease.term
 
@@ -281,7 +282,7 @@ class DatabaseSession:
     async def begin(self, reads: Reads) -> Rows:
         self._number += 1
         key = (*self._key, self._number)
-        copied = Reads(reads.claims, reads.job_ids, reads.user_names, reads.queues, reads.account_ids)
+        copied = Reads(reads.claims, reads.job_ids, reads.user_names, reads.queues, reads.account_ids, reads.fenced)
         rows = await self._ask(lambda reply: self._database.open_transaction(key, copied, reply), READ_TIMEOUT_S)
         if not isinstance(rows, Rows):
             await self.abort()

@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from backend.cluster.tables import event
+from backend.cluster.tables import term as term_table
 from backend.db.engine import Database
 from backend.db.migrate import migrate
 from backend.intake import batch, fold
@@ -60,6 +61,8 @@ class Harness(Protocol):
 
     def disable_user(self, name: str) -> None: ...
 
+    def lead(self, term: int) -> None: ...
+
     def add_queue(self, name: str, cost: str = COST) -> None: ...
 
     def contents(self) -> Contents: ...
@@ -97,6 +100,9 @@ class MemoryHarness:
 
     def disable_user(self, name: str) -> None:
         self.store.users[name] = UserRow(name, self.store.users[name].account_id, True, 0)
+
+    def lead(self, term: int) -> None:
+        self.store.term = term
 
     def add_queue(self, name: str, cost: str = COST) -> None:
         self.store.queues[PROVIDER_ID, name] = QueueRow(
@@ -136,6 +142,10 @@ class DatabaseHarness:
                 .values(credits_posted=balance, sequence=account.sequence)
             )
             conn.execute(user_table.insert().values(name=name, account_id=key, created_at=0, updated_at=0))
+
+    def lead(self, term: int) -> None:
+        with self._database.connect(writing=True) as conn:
+            conn.execute(term_table.update().values(term=term))
 
     def disable_user(self, name: str) -> None:
         with self._database.connect(writing=True) as conn:

@@ -1,8 +1,12 @@
 """What the migrations make is what the code expects, on both engines."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from backend.access import tables as access
 from backend.cluster import tables as cluster
@@ -54,4 +58,30 @@ def test_the_rows_that_must_always_be_there(url: str) -> None:
             sa.insert(ledger.account).values(**values | {"kind": "user", "name": "x", "restricted": False})
         )
         assert first.inserted_primary_key == (100,)  # ids below 100 are the system's
+    database.close()
+
+
+def test_the_program_knows_its_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrate.NEWEST
+
+
+def test_a_server_of_the_version_before_can_write_to_these_tables(url: str) -> None:
+    """Migrations only add, with defaults: what a server of revision 0001 writes is written still."""
+    database = Database(url)
+    migrate.migrate(database)
+    with database.connect(writing=True) as conn:
+        conn.exec_driver_sql(
+            "INSERT INTO member (name, process, url, state, program_version, started_at, seen_at)"
+            " VALUES ('old', 'p', 'http://old', 'serving', '0.1', 1, 1)"
+        )
+        conn.exec_driver_sql("UPDATE term SET term = 1, holder = 'p', member_name = 'old'")
+        conn.exec_driver_sql("INSERT INTO event (at, kind, data, term) VALUES (1, 'jobs', '[]', 0)")
+        row = conn.execute(sa.select(cluster.member)).one()
+        assert (row.wanted, row.load, row.protocol, row.noticed_at) == ("serving", 0, 1, 0)
+        assert conn.execute(sa.select(cluster.cluster.c.paused, cluster.cluster.c.oldest_schema)).one() == (
+            False,
+            "0001",
+        )
     database.close()

@@ -144,6 +144,7 @@ def test_an_older_postgresql_is_refused_until_it_is_migrated(
     assert server.command("migrate") == "the database is up to date"
     name = postgres_url.rpartition("/")[2]
     postgres.execute("UPDATE alembic_version SET version_num = '9999'", name)
+    postgres.execute("UPDATE cluster SET oldest_schema = '9999'", name)
     assert "made by a newer version" in complaint(server.config, "run")
     assert "made by a newer version" in complaint(server.config, "migrate")
 

@@ -43,6 +43,7 @@ def upgrade() -> None:
         _text("wanted", 16, "serving"),
         _number("load", "0"),
         _number("connections", "0"),
+        _text("host", 255, ""),
         _text("serves", 255, ""),
         _text("schema_revision", 32, ""),
         _number("protocol", "1"),

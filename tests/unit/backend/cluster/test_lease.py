@@ -167,3 +167,24 @@ def test_a_renewal_that_comes_late_cannot_revive_a_lost_lease() -> None:
     assert machine.renewed(Following(), 0.0, LEASE_S) == Following()
     leading = machine.taken_over(1, asked_at_s=0.0, lease_s=LEASE_S)
     assert machine.action(leading, 100.0, LEASE_S) == Observe()
+
+
+def test_a_lease_that_was_given_to_one_is_vacant_for_that_one_alone() -> None:
+    assert machine.is_vacant("", "", "p1")
+    assert machine.is_vacant("", "p1", "p1")
+    assert not machine.is_vacant("", "p2", "p1")
+    assert not machine.is_vacant("p3", "p1", "p1")
+    assert machine.is_to_hand_over("p2", "p1")
+    assert not machine.is_to_hand_over("", "p1")
+    assert not machine.is_to_hand_over("p1", "p1")
+    # One that does not take what it was given is dead: the others take it when the lease's time is over.
+    watching = machine.observed(Following(), Seen(3, 7, machine.is_vacant("", "p2", "p1")), read_at_s=10.0)
+    assert isinstance(machine.action(watching, 10.0 + LEASE_S - 0.01, LEASE_S), Observe)
+    assert isinstance(machine.action(watching, 10.0 + LEASE_S, LEASE_S), TakeOver)
+
+
+def test_silence_is_counted_from_the_first_reading_of_the_last_beat() -> None:
+    watching = machine.observed(Following(), Seen(3, 7), read_at_s=10.0)
+    assert machine.silent_ms(machine.observed(watching, Seen(3, 7), 11.0), 15.5) == 5_500
+    assert machine.silent_ms(Following(), 15.5) == 0
+    assert machine.silent_ms(Leading(3, 99.0), 15.5) == 0

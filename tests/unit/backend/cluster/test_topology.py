@@ -33,8 +33,9 @@ def picture(
     queues: tuple[QueueView, ...] = (QUEUE,),
     database: DatabaseView = DATABASE,
     holder: str = "p1",
+    paused: bool = False,
 ) -> Topology:
-    snapshot = Snapshot("c", 1, Lease(4, holder, "s1", 9), members, 1.0)
+    snapshot = Snapshot("c", 1, Lease(4, holder, "s1", 9), members, 1.0, paused)
     return topology.build(snapshot, "s1", 1000, providers, queues, (database,), LEDGER)
 
 
@@ -71,6 +72,31 @@ stopped = msgspec.structs.replace(QUEUE, printer_state="stopped")
             picture(members=(SERVER, msgspec.structs.replace(OTHER, state="draining"))),
             "Server s2: takes no new work.",
             "draining",
+        ),
+        (
+            picture(members=(SERVER, msgspec.structs.replace(OTHER, wanted="draining"))),
+            "Server s2: takes no new work.",
+            "draining",
+        ),
+        (
+            picture(members=(SERVER, msgspec.structs.replace(OTHER, state="drained", wanted="draining"))),
+            "Server s2: drained, can be stopped.",
+            "draining",
+        ),
+        (
+            picture(members=(SERVER, msgspec.structs.replace(OTHER, age_ms=5_000))),
+            "Server s2: no sign of life for 5 s.",
+            "warning",
+        ),
+        (
+            picture(members=(SERVER, msgspec.structs.replace(OTHER, clock_off_ms=-3_600_000))),
+            "Server s2: its clock is 60 min behind the database's.",
+            "warning",
+        ),
+        (
+            picture(paused=True),
+            "The cluster is paused: members that are gone are kept, DNS is not changed.",
+            "warning",
         ),
         (picture(holder=""), "No server leads the cluster at the moment.", "warning"),
         (
