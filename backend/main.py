@@ -19,8 +19,10 @@ from backend.access import service as access
 from backend.access.model import ROLES
 from backend.access.settings import KNOWN, SettingInvalid, read_settings, write_setting
 from backend.access.tokens import TokenCache
+from backend.api import metrics
 from backend.api.app import build_app, openapi_bytes
 from backend.api.heartbeats import Heartbeats
+from backend.api.metrics import MetricsSettings
 from backend.api.picture import Picture
 from backend.api.server import Listener, ListenError, TlsSettings, bind, check_tls, serve, split_address
 from backend.api.services import Services
@@ -92,6 +94,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     cluster: ClusterSettings = ClusterSettings()
     ledger: LedgerSection = LedgerSection()
     dns: DnsSettings = DnsSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
 
@@ -247,6 +250,7 @@ def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
 
 
 async def _serve(settings: ServerSettings, database: Database) -> None:
+    open_to = metrics.networks(settings.metrics)
     listeners = _bind(settings)
     alive = asyncio.create_task(notify.keep_alive())
     await _prepare(settings, database)
@@ -260,6 +264,7 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
             version=cli.program_version(),
             data_dir=data_dir,
         )
+        scraped = metrics.route(services, open_to, cli.program_version())
         farewells: list[asyncio.Task[None]] = []
 
         def on_stop() -> None:
@@ -274,7 +279,7 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
             log.info("serving on %s as %r", place, services.agent.identity.name)
             notify.notify(notify.READY, f"STATUS=serving on {place}")
 
-        await serve(build_app(services, compat), listeners, on_stop, on_ready)
+        await serve(build_app(services, [*compat, scraped]), listeners, on_stop, on_ready)
         for farewell in farewells:
             farewell.cancel()
         await asyncio.gather(*farewells, return_exceptions=True)

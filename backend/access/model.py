@@ -11,6 +11,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 VIEWERS: Final[frozenset[Role]] = frozenset({"admin", "helpdesk", "auditor"})
 MONEY: Final[frozenset[Role]] = frozenset({"admin", "helpdesk"})
 ADMIN: Final[frozenset[Role]] = frozenset({"admin"})
+METRICS: Final[frozenset[Role]] = frozenset({"metrics", "admin", "auditor"})
 PROVIDER: Final[frozenset[Role]] = frozenset({"provider"})
 ANYBODY: Final[frozenset[Role]] = frozenset(ROLES)
 

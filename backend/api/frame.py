@@ -66,6 +66,7 @@ class Frame:
         self._hot: Mapping[str, Hot] = {operation.path: Hot(operation, services) for operation in hot}
         self._generation = generation
         self._services = services
+        self._answered = services.answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,6 +78,7 @@ class Frame:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._answered.add(message["status"])
                 self._add_headers(message)
             await send(message)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from backend.access.tokens import TokenCache
 from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
+from backend.base.tally import Counts
 from backend.cluster.agent import ClusterAgent
 from backend.cluster.dns.keeper import DnsKeeper
 from backend.cluster.events import EventHub
@@ -28,6 +29,7 @@ class Services:
     ledger: Ledger
     openapi: bytes
     dns: DnsKeeper | None = None  # None where no name is kept
+    answered: Counts[int] = field(default_factory=Counts)  # HTTP requests by status
     draining: bool = field(default=False)
     under_way: int = field(default=0)
 

@@ -144,6 +144,11 @@ class EventHub:
         """How many subscribe."""
         return len(self._subscribers)
 
+    def lag_s(self, now_s: float) -> float:
+        """For how many seconds of the event loop's clock what listens here has not been brought up to date; 0.0 while
+        all is well or nobody listens."""
+        return now_s - self._failing_since if self._subscribers and self._failing_since is not None else 0.0
+
     @property
     def listened_to(self) -> bool:
         """Whether anybody subscribes."""

@@ -27,6 +27,7 @@ from backend.intake.errors import (
 )
 from backend.intake.model import Body, Command, Policy, Reads, command
 from backend.intake.store import Session, Store
+from backend.intake.tally import Tally
 
 MAX_BATCH = 256
 MIN_SHARE = 16  # fewer than this are not worth a second transaction
@@ -61,6 +62,7 @@ class Intake:
         first_stripe: int = 0,
         on_commit: Callable[[], None],
     ) -> None:
+        self.tally = Tally()
         self._policy = policy
         self._provide = provide
         self._on_commit = on_commit
@@ -72,6 +74,11 @@ class Intake:
         self._idle = 0  # lanes without a batch
         self._closing = False
         self._down_reason = "the database has not answered yet"
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be taken into a batch."""
+        return len(self._waiting)
 
     @property
     def ready(self) -> bool:
@@ -100,6 +107,16 @@ class Intake:
 
     async def submit(self, body: Body, *, actor: str, provider_id: int = 0) -> bytes:
         """The command's answer as JSON. Raises CommandConflict, Overloaded, Unavailable or OutcomeUnknown."""
+        begun_s = time.monotonic()
+        try:
+            answer = await self._submit(body, actor, provider_id)
+        except IntakeError as error:
+            self.tally.command(body, error, begun_s)
+            raise
+        self.tally.command(body, None, begun_s)
+        return answer
+
+    async def _submit(self, body: Body, actor: str, provider_id: int) -> bytes:
         if self._closing or self._down_reason:
             raise Unavailable(self._down_reason or "the server is stopping")
         if len(self._waiting) >= MAX_WAITING:
@@ -125,9 +142,11 @@ class Intake:
             entries = [self._waiting.popleft() for _ in range(share(len(self._waiting), self._idle))]
             self._in_flight += len(entries)
             self._idle -= 1
+            size, begun_s = len(entries), time.monotonic()
             try:
                 await self._run(session, entries)
             finally:
+                self.tally.batch(size, begun_s)
                 self._in_flight -= len(entries)
                 self._idle += 1
 
