@@ -21,6 +21,7 @@ import msgspec
 
 from backend.client import choice
 from backend.client.errors import NoServer, ServerProblem
+from backend.client.transport import ShortTransport
 from backend.wire.errors import Problem, problem
 from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
 
@@ -55,13 +56,11 @@ class ApiClient:
         user_agent: str = "inkeeper",
     ) -> None:
         self._choice = choice.start(servers, random.random())
-        self._http = httpx.AsyncClient(
-            headers={"User-Agent": user_agent},
-            verify=verify,
-            transport=transport,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0),
-        )
+        self._verify = verify
+        self._given_transport = transport
+        self._transport = transport or ShortTransport(verify)
+        self._http: httpx.AsyncClient | None = None
+        self._user_agent = user_agent
         self._token = token
         self.generation = 0
 
@@ -84,7 +83,9 @@ class ApiClient:
         self._token = token
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._transport.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def call(
         self,
@@ -195,29 +196,32 @@ class ApiClient:
         return self._read(url, response, answer_type)
 
     async def _send(self, url: str, request: "_Request", again: bool) -> httpx.Response:
+        # The call's own deadline bounds every try; the transport bounds a connect, that a dead address not hold one.
         try:
-            return await self._http.send(self._build(url, request))
+            return await self._ask(self._build(url, request))
         except _SENT_OR_NOT:
             # Most often a kept connection that the server closed meanwhile: one new connection tells.
             if not again:
                 raise
-            return await self._http.send(self._build(url, request))
+            return await self._ask(self._build(url, request))
+
+    async def _ask(self, request: httpx.Request) -> httpx.Response:
+        """An answer and its body, as it comes: what an AsyncClient adds (redirects, cookies, hooks) has no use here."""
+        response = await self._transport.handle_async_request(request)
+        await response.aread()
+        return response
 
     def _build(self, url: str, request: "_Request") -> httpx.Request:
         headers = self.headers()
         if request.content is not None:
             headers["Content-Type"] = "application/json"
         target = f"{url}/api/v1/{request.path}"
-        # The call's own deadline bounds every try; a dead address must not hold one for longer than a connect should
-        # take.
-        return self._http.build_request(
-            request.method, target, params=request.query, content=request.content, headers=headers,
-            timeout=httpx.Timeout(None, connect=2.0),
-        )  # fmt: skip
+        return httpx.Request(request.method, target, params=request.query, content=request.content, headers=headers)
 
     def headers(self) -> dict[str, str]:
         """What every request carries."""
-        return {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        named = {"User-Agent": self._user_agent}
+        return {**named, "Authorization": f"Bearer {self._token}"} if self._token else named
 
     def _read(self, url: str, response: httpx.Response, answer_type: Any) -> _Try:
         stale = self._stale(response)
@@ -249,7 +253,9 @@ class ApiClient:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """The connections, for long requests."""
+        """Connections for long requests."""
+        if self._http is None:
+            self._http = httpx.AsyncClient(verify=self._verify, transport=self._given_transport, trust_env=False)
         return self._http
 
     def next_server(self) -> str:

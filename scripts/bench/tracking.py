@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from scripts.bench.frame import Series, show, take_turns
@@ -71,7 +72,7 @@ class Turns:
         for job_id in ids:
             self._cupsd.wait_for_state(job_id, ("completed",), 30)
         self.processor.setdefault(queue, []).append((self._processor_ms() - used_ms) / JOBS)
-        self.singles.setdefault(queue, []).extend((b - a) * 1000 for a, b in zip(times[1:], times[2:], strict=False))
+        self.singles.setdefault(queue, []).extend((b - a) * 1000 for a, b in pairwise(times[1:]))
         return (times[-1] - began) * 1000 / JOBS
 
     def _processor_ms(self) -> float:
