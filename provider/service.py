@@ -30,9 +30,12 @@ from provider.analysis.fallback import estimate
 from provider.analysis.worker import Analyser
 from provider.cups import identity, printer
 from provider.cups.client import Cupsd
+from provider.cups.starts import BackendStarts
+from provider.cups.tracking import BACKEND
 from provider.cups.watch import CupsdWatch
 from provider.enrolment import Cluster, known_servers, write_cluster
 from provider.errors import CupsError, JournalError
+from provider.foreseen import Foreseen
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
@@ -83,10 +86,18 @@ class Service:
         self._analyses: set[asyncio.Task[JobFacts]] = set()
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
+        self._foreseen = Foreseen(self._begin, self.enter, self.gone)
+        launcher = Path(settings.cups.server_bin) / "backend" / BACKEND
+        self._starts = BackendStarts(launcher, self._watch.processes, self._foreseen.note)
 
     # ------------------------------------------------------------ the socket's counter
 
-    async def open(self, question: Question, document: int) -> Session:
+    async def open(self, question: Question, document: int, pid: int) -> Session:
+        """The session of a backend that asks: it may have been begun when the backend was seen starting."""
+        foreseen = await self._foreseen.claim(pid, question, document)
+        return foreseen or await self._begin(question, document)
+
+    async def _begin(self, question: Question, document: int) -> Session:
         self._watch.note_spool(question.request_root)
         self._watch.note_process(identity.cupsd_of(question.incarnation))
         analysis = self._begin_analysis(question, document)
@@ -121,7 +132,8 @@ class Service:
                 await self.desk.take_for_copy(ask, copies)
 
     async def enter(self, session: Session) -> None:
-        await self.desk.enter(session)
+        if not session.entered:
+            await self.desk.enter(session)
 
     def gone(self, session: Session) -> None:
         self.desk.gone(session)
@@ -208,6 +220,8 @@ class Service:
     async def close(self) -> None:
         """Leave all work as it is."""
         self._watch.close()
+        self._starts.close()
+        await self._foreseen.close()
         for analysis in tuple(self._analyses):
             analysis.cancel()
         await asyncio.gather(*self._analyses, return_exceptions=True)
@@ -248,6 +262,7 @@ class Service:
 
     async def _look_at_queues(self) -> None:
         self._watch.note_server(self._cupsd.server)
+        self._starts.watch()
         try:
             queues = await self._cupsd.queues()
         except CupsError as error:

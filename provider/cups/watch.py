@@ -56,6 +56,10 @@ class CupsdWatch:
         self._watched[pid] = descriptor
         asyncio.get_running_loop().add_reader(descriptor, self._died, pid)
 
+    def processes(self) -> tuple[int, ...]:
+        """The cupsds that live."""
+        return tuple(self._watched)
+
     def note_server(self, server: str) -> None:
         """The cupsd that listens at this socket."""
         if server.startswith("/"):

@@ -56,6 +56,7 @@ class Session:
     analyse: Callable[[], Awaitable[JobFacts]]
     reply: "asyncio.Future[ev.Reply]"
     job_id: str = ""
+    entered: bool = False
 
 
 class Desk:
@@ -93,6 +94,7 @@ class Desk:
     async def enter(self, session: Session) -> None:
         """Put the question; the session's `reply` will be set."""
         self._sessions[session.number] = session
+        session.entered = True
         job_id = await self._job_of(session.ask)
         if session.number in self._sessions:
             session.job_id = job_id

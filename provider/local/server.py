@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Counter(Protocol):
     """Who serves the questions."""
 
-    async def open(self, question: Question, document: int) -> Session: ...
+    async def open(self, question: Question, document: int, pid: int) -> Session: ...
 
     async def enter(self, session: Session) -> None: ...
 
@@ -91,11 +91,12 @@ class LocalServer:
     async def _handle(self, connection: socket.socket) -> None:
         with connection:
             try:
-                if _peer_uid(connection) not in self._users:
+                pid, uid = _peer(connection)
+                if uid not in self._users:
                     await _send(connection, protocol.encode_frame({"answer": "refused", "message": "only for root"}))
                     return
                 body, document = await asyncio.wait_for(_receive_first(connection), FIRST_FRAME_S)
-                await self._dispatch(connection, body, document)
+                await self._dispatch(connection, body, document, pid)
             except ProtocolError as error:
                 _log.error("a local question cannot be understood: %s", error)
                 reply = protocol.encode_reply(Wait(str(error), 5.0), "")
@@ -104,7 +105,7 @@ class LocalServer:
             except (OSError, TimeoutError, EOFError) as error:
                 _log.debug("a local connection ended: %s", error)
 
-    async def _dispatch(self, connection: socket.socket, body: bytes, document: int | None) -> None:
+    async def _dispatch(self, connection: socket.socket, body: bytes, document: int | None, pid: int) -> None:
         try:
             match protocol.decode_request(body):
                 case StatusAsked():
@@ -117,13 +118,13 @@ class LocalServer:
                     if len(self._tasks) > MAX_CONNECTIONS:
                         await _send(connection, protocol.encode_reply(Wait("too many jobs ask at once", 2.0), ""))
                         return
-                    await self._serve_question(connection, question, document)
+                    await self._serve_question(connection, question, document, pid)
         finally:
             if document is not None:
                 os.close(document)
 
-    async def _serve_question(self, connection: socket.socket, question: Question, document: int) -> None:
-        opening = asyncio.ensure_future(self._counter.open(question, document))
+    async def _serve_question(self, connection: socket.socket, question: Question, document: int, pid: int) -> None:
+        opening = asyncio.ensure_future(self._counter.open(question, document, pid))
         try:
             session = await _while_working(connection, opening)
         except ProviderError as error:
@@ -228,7 +229,8 @@ async def _send(connection: socket.socket, frame: bytes) -> None:
     await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(connection, frame), SEND_S)
 
 
-def _peer_uid(connection: socket.socket) -> int:
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end."""
     size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(pid), int(uid)

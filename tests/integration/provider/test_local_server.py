@@ -52,7 +52,7 @@ class Counter:
         self.documents: list[bytes] = []
         self.fault: Exception | None = None
 
-    async def open(self, question: Question, document: int) -> Session:
+    async def open(self, question: Question, document: int, pid: int) -> Session:
         if self.fault is not None:
             raise self.fault
         self.documents.append(os.pread(document, 100, 0))
