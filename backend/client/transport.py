@@ -13,7 +13,7 @@ not picked up; no answer grows past MAX_HEAD_BYTES and MAX_BODY_BYTES.
 import asyncio
 import ssl
 import time
-from typing import Final
+from typing import Final, cast
 
 import httpx
 
@@ -127,8 +127,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # as other event loops' transports are, but in name
 
     def data_received(self, data: bytes) -> None:
         try:

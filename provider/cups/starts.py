@@ -117,6 +117,8 @@ class BackendStarts:
             return None
         pairs = (word.partition("=") for word in _words(f"/proc/{pid}/environ"))
         environ = {name: value for name, _, value in pairs}
+        if "DEVICE_URI" not in environ:  # we may not look: CAP_SYS_PTRACE is missing
+            return None
         document = Path(arguments[6])
         try:
             question = question_of(arguments, environ, document.stat().st_size, incarnation_of(pid))

@@ -5,6 +5,7 @@ Awkward moments by hand; the random ones are the campaign's. The outside checker
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -223,6 +224,37 @@ def test_kill_the_wrapper_before_it_prints(site: Site, document: Path) -> None:
     site.wait_until_quiet()
     assert not [paper for paper in site.printed() if paper.key == "never printed"]
     assert not [job for job in site.ledger().jobs if job.title == "never printed" and (job.charged or job.reserved)]
+
+
+def test_kill_the_wrapper_before_it_asks(site: Site, document: Path) -> None:
+    """It was seen starting, and money was reserved for it; that it never came is as if it had printed nothing."""
+    site.cupsd.add_raw_queue("seen", "file:///dev/null")
+    site.provider_command("track", "seen")
+    source = site.cupsd.server_bin / "inkeeper.py"
+    written = source.read_text()
+    assert "import time\n" in written
+
+    def job(title: str) -> LedgerJob | None:
+        return next((job for job in site.ledger().jobs if job.title == title), None)
+
+    source.write_text(written.replace("import time\n", "import time\ntime.sleep(600)\n", 1))
+    try:
+        site.cupsd.lp("seen", document, user="anna", title="never asked")
+        wait_until(lambda: (found := job("never asked")) is not None and found.reserved, 60, "it to be authorised")
+        os.kill(site.wrappers[0], signal.SIGKILL)
+    finally:
+        source.write_text(written)
+    site.wait_until_quiet()
+    never = job("never asked")
+    assert never is not None
+    assert (never.charged, never.reserved) == (0, 0)
+    site.cupsd.lp("seen", document, user="anna", title="asked")
+    site.wait_until_quiet()
+    asked = job("asked")
+    assert asked is not None
+    assert asked.charged == PAGES * PRICE
+    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
+    assert [record["attempt"] for record in told if record.get("title") == "asked"] == [1]  # what was begun was used
 
 
 def test_a_canceled_orphan_is_ended(site: Site, document: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_job_is_charged_by_a_provider_that_has_only_the_units_rights(scratch: 
     with site:
         site.provider.wait_for(lambda: ready(manager), 60, "READY=1")
         status = Path(f"/proc/{site.provider.pid}/status").read_text()
-        assert "CapEff:\t0000000000000006" in status  # the two that the unit leaves it
+        assert "CapEff:\t0000000000080026" in status  # the four that the unit leaves it
         job_id = site.cupsd.lp("q", write_pdf(scratch / "a.pdf", [GREY] * 2))
         assert site.cupsd.wait_for_state(job_id, timeout_s=90).state == "completed"
         site.wait_until_quiet()
