@@ -190,21 +190,29 @@ def _is_ours(pid: int) -> bool:
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
-    except OSError:
-        return []
+    return [int(word) for word in _read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
 def _words(path: str) -> list[str]:
     """The words in a file of /proc, as Python's own arguments are; none when it is gone."""
+    return [word.decode("utf-8", "surrogateescape") for word in _read(path).split(b"\0")[:-1]]
+
+
+def _read(path: str) -> bytes:
+    """A file of /proc by the plainest calls, since each job needs some; nothing when it is gone or not for us."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_ARGUMENTS_BYTES)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return []
-    return [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
+        return b""
+    data = b""
+    try:
+        while len(data) < MAX_ARGUMENTS_BYTES and (part := os.read(fd, MAX_ARGUMENTS_BYTES)):
+            data += part
+        return data
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _stat(pid: int) -> list[str]:

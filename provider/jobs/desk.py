@@ -219,7 +219,7 @@ class Desk:
             case ev.SendReport(record):
                 self._world.send_report(record)
             case ev.RemoveRuns(names):
-                self._remove(names)
+                self._spawn(job_id, self._remove(names), None)
             case ev.EndOrphans(names):
                 self._spawn(job_id, self._end_orphans(names), None)
             case ev.Forget():
@@ -283,9 +283,10 @@ class Desk:
             return ev.Undecided(token, self._world.offline_refusal(record))
         return ev.Decided(token, answer)
 
-    def _remove(self, names: tuple[str, ...]) -> None:
+    async def _remove(self, names: tuple[str, ...]) -> None:
+        """Beside the loop: a file system that is writing its journal lets whoever removes a file wait for it."""
         try:
-            runs.remove(self._runs_dir, names)
+            await asyncio.to_thread(runs.remove, self._runs_dir, names)
         except OSError as error:
             _log.warning("run files cannot be removed: %s", error)
 

@@ -4,6 +4,7 @@ Every test asks the printer's own spool how often something came out, and the le
 """
 
 import json
+import os
 import signal
 import socket
 import threading
@@ -230,6 +231,31 @@ def test_what_is_no_pdf_is_charged_by_rule_and_says_so(site: Site) -> None:
     site.cupsd.lp("rule", data, user="anna", title="noise", options=["raw"])
     (job,) = charged(site, "noise")
     assert (job.charged, job.marks) == (3 * PRICE, ("estimated",))
+
+
+def test_a_backend_that_is_started_and_never_asks_costs_nothing(site: Site, two_pages: Path) -> None:
+    """It was seen starting, and money was reserved for it; that it never came is as if it had printed nothing."""
+    site.cupsd.add_raw_queue("seen", "file:///dev/null")
+    site.provider_command("track", "seen")
+    source = site.cupsd.server_bin / "inkeeper.py"
+    written = source.read_text()
+    assert "import time\n" in written
+
+    def is_authorised() -> bool:
+        return any(job.title == "never asked" and job.reserved for job in site.ledger().jobs)
+
+    source.write_text(written.replace("import time\n", "import time\ntime.sleep(600)\n", 1))
+    try:
+        site.cupsd.lp("seen", two_pages, user="anna", title="never asked")
+        wait_until(is_authorised, 60, "it to be authorised")
+        os.kill(site.wrappers[0], signal.SIGKILL)
+    finally:
+        source.write_text(written)
+    assert charged(site, "never asked")[0].charged == 0
+    site.cupsd.lp("seen", two_pages, user="anna", title="asked")
+    assert charged(site, "asked")[0].charged == 2 * PRICE
+    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
+    assert [record["attempt"] for record in told if record["title"] == "asked"] == [1]  # what was begun was used
 
 
 def test_untrack_gives_the_queue_back(site: Site, printer: IppPrinter, two_pages: Path) -> None:

@@ -5,7 +5,6 @@ Awkward moments by hand; the random ones are the campaign's. The outside checker
 
 import asyncio
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -226,37 +225,6 @@ def test_kill_the_wrapper_before_it_prints(site: Site, document: Path) -> None:
     assert not [job for job in site.ledger().jobs if job.title == "never printed" and (job.charged or job.reserved)]
 
 
-def test_kill_the_wrapper_before_it_asks(site: Site, document: Path) -> None:
-    """It was seen starting, and money was reserved for it; that it never came is as if it had printed nothing."""
-    site.cupsd.add_raw_queue("seen", "file:///dev/null")
-    site.provider_command("track", "seen")
-    source = site.cupsd.server_bin / "inkeeper.py"
-    written = source.read_text()
-    assert "import time\n" in written
-
-    def job(title: str) -> LedgerJob | None:
-        return next((job for job in site.ledger().jobs if job.title == title), None)
-
-    source.write_text(written.replace("import time\n", "import time\ntime.sleep(600)\n", 1))
-    try:
-        site.cupsd.lp("seen", document, user="anna", title="never asked")
-        wait_until(lambda: (found := job("never asked")) is not None and found.reserved, 60, "it to be authorised")
-        os.kill(site.wrappers[0], signal.SIGKILL)
-    finally:
-        source.write_text(written)
-    site.wait_until_quiet()
-    never = job("never asked")
-    assert never is not None
-    assert (never.charged, never.reserved) == (0, 0)
-    site.cupsd.lp("seen", document, user="anna", title="asked")
-    site.wait_until_quiet()
-    asked = job("asked")
-    assert asked is not None
-    assert asked.charged == PAGES * PRICE
-    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
-    assert [record["attempt"] for record in told if record.get("title") == "asked"] == [1]  # what was begun was used
-
-
 def test_a_canceled_orphan_is_ended(site: Site, document: Path) -> None:
     """Nobody is left to pass the cancel on but the daemon."""
     printer = site.printers["q"]
@@ -330,22 +298,25 @@ def test_a_full_disk_stops_acceptance_with_the_reason_and_loses_nothing() -> Non
 
 
 def test_a_job_that_cupsd_lists_twice_after_a_crash_is_one_printing(site: Site, document: Path) -> None:
-    """Killed while it saves a job, cupsd leaves `c00012.N`, and takes it for a second job 12 when it starts."""
+    """Killed while it saves a job, cupsd leaves `c00012.N`, and takes it for a second job 12 when it starts, unless a
+    daemon lives that clears it away between the two lives: here it was killed as well."""
     site.printers["q"].behave()
     title = "twice"
     run(["cupsdisable", "q"], env=site.cupsd.env)
     job_id = site.cupsd.lp("q", document, user="anna", title=title)
     control = site.cupsd.request_root / f"c{job_id:05}"
     wait_until(control.exists, 10, "the job to be on the disk")
+    site.provider.kill9()
     site.cupsd.kill9()
     unfinished = site.cupsd.request_root / f"{control.name}.N"
     unfinished.write_bytes(control.read_bytes())
     os.utime(unfinished, (time.time() + 60, time.time() + 60))  # newer than what cupsd kept of its list
     site.cupsd.start()
     assert asyncio.run(Cupsd(str(site.cupsd.socket)).listed(job_id)) == 2
+    site.start_provider()
     run(["cupsenable", "q"], env=site.cupsd.env)
     begun = f"[Job {job_id}] Started backend"
-    wait_until(lambda: site.cupsd.error_log.read_text().count(begun) == 2, 60, "cupsd to start it a second time")
+    wait_until(lambda: site.cupsd.error_log.read_text().count(begun) >= 2, 120, "cupsd to start it a second time")
     wait_until(lambda: not site.wrappers, 60, "the second backend to end")
     wait_until(lambda: "jobs under way: 0" in site.provider_command("status"), 60, "the report to be taken")
     assert len([paper for paper in site.printed() if paper.key == title]) == 1
