@@ -34,9 +34,11 @@ from backend.base.settings import LogSettings
 from backend.cluster import admission
 from backend.cluster import service as cluster
 from backend.cluster.agent import ClusterAgent, ClusterSettings, Duty, Identity, Load
+from backend.cluster.database_watch import DatabaseWatch
 from backend.cluster.dns.keeper import DnsKeeper, record_change
 from backend.cluster.dns.server import DnsServer, DnsSettings
 from backend.cluster.events import EventHub
+from backend.cluster.patroni import Patroni, addresses
 from backend.compat.routes import routes as compat_routes
 from backend.db import migrate
 from backend.db.engine import Database, DatabaseSettings
@@ -51,6 +53,7 @@ from backend.intake.store_sqlite import SqliteStore
 from backend.jobs.queries import describe_jobs
 from backend.jobs.service import silent_jobs
 from backend.operations import cluster as cluster_command
+from backend.operations import database as database_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import Ledger, MoneyAnswer
@@ -202,6 +205,8 @@ def run_config_set(options: argparse.Namespace, settings: ServerSettings) -> int
 def run_cluster(options: argparse.Namespace, settings: ServerSettings) -> int:
     """`inkeeper-server cluster …`."""
     with opened(settings) as database:
+        if options.verb == database_command.ACTION:
+            return database_command.run(options, database, settings.database, _person())
         found: int = options.cluster_run(options, database, settings.cluster, _person())
     return found
 
@@ -263,6 +268,7 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
             ledger=services.ledger,
             version=cli.program_version(),
             data_dir=data_dir,
+            patroni=services.patroni,
         )
         scraped = metrics.route(services, open_to, cli.program_version())
         farewells: list[asyncio.Task[None]] = []
@@ -331,6 +337,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     hub.start()
     services.heartbeats.start()
     services.picture.start()
+    services.database_watch.start()
     agent.start(_duties(settings, services))
     await _ready(services.intake)
     try:
@@ -340,6 +347,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
         for close in (
             services.heartbeats.close,
             services.picture.close,
+            services.database_watch.close,
             hub.close,
             lambda: services.intake.close(CLOSE_WITHIN_S),
             agent.close,
@@ -369,6 +377,7 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
     agent = ClusterAgent(database, _identity(settings), settings.cluster, clock)
     hub = EventHub(database, lambda: agent.snapshot, describe_jobs)
     store = _store(database)
+    patroni = Patroni(() if database.is_sqlite else addresses(settings.database.patroni, database.url.hosts))
     return Services(
         database=database,
         intake=Intake(
@@ -382,9 +391,11 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         hub=hub,
         tokens=TokenCache(database, clock),
         heartbeats=Heartbeats(database, clock, agent.identity.name),
-        picture=Picture(database, agent, hub, clock, ledger),
+        picture=Picture(database, agent, hub, clock, ledger, patroni),
         ledger=ledger,
         openapi=openapi_bytes(),
+        patroni=patroni,
+        database_watch=DatabaseWatch(database, patroni, lambda: agent.term, agent.identity.process),
         dns=_dns_keeper(settings, database, agent, clock),
     )
 

@@ -23,6 +23,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.adjust_balance,
     commands.change_queue,
     commands.act_on_cluster,
+    commands.switch_database_over,
     views.list_members,
     views.get_topology,
     views.list_cluster_events,

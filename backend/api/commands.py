@@ -10,13 +10,16 @@ from backend.access.model import ADMIN, MONEY, PROVIDER, Principal
 from backend.api.operation import Raw, operation
 from backend.api.problems import ApiProblem
 from backend.api.services import Services
+from backend.cluster.database_switchover import perform as switch_over
 from backend.cluster.operations import perform
+from backend.cluster.patroni import PatroniError
 from backend.printers.service import enroll_provider, set_queue
 from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
     ClusterAction,
+    DatabaseSwitchover,
     Enroll,
     EnrollAnswer,
     Heartbeat,
@@ -105,6 +108,15 @@ async def act_on_cluster(services: Services, who: Principal, body: ClusterAction
     return await services.database.write(
         perform, body, who.actor, who.role, agent.snapshot.heartbeat_s, agent.drain_grace_s, agent.seen
     )
+
+
+@operation("POST", "/api/v1/cluster/database/switchover", roles=ADMIN)
+async def switch_database_over(services: Services, who: Principal, body: DatabaseSwitchover) -> Plan:
+    """Make a standby the database's primary, through Patroni. What is blocked, or a dry run, is only told."""
+    try:
+        return await switch_over(services.database, services.patroni, body.to, who.actor, dry_run=body.dry_run)
+    except PatroniError as error:
+        raise ApiProblem("unavailable", str(error)) from error
 
 
 @operation("POST", "/api/v1/queues/{queue_id}", roles=ADMIN, errors=("not-found",))

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from backend.base.clock import Clock
-from backend.cluster import topology
+from backend.cluster import databases, topology
 from backend.cluster.agent import ClusterAgent
 from backend.cluster.events import EventHub
 from backend.cluster.model import Snapshot
-from backend.cluster.queries import database_views
+from backend.cluster.patroni import Patroni, Seen
 from backend.cluster.service import read_snapshot
 from backend.db.engine import Database, now_ms
 from backend.db.errors import DatabaseError
@@ -37,12 +37,15 @@ TOTALS_LONGEST_S = 300.0
 class Picture:
     """Lives in one event loop."""
 
-    def __init__(self, database: Database, agent: ClusterAgent, hub: EventHub, clock: Clock, ledger: Ledger) -> None:
+    def __init__(
+        self, database: Database, agent: ClusterAgent, hub: EventHub, clock: Clock, ledger: Ledger, patroni: Patroni
+    ) -> None:
         self._database = database
         self._agent = agent
         self._hub = hub
         self._clock = clock
         self._ledger = ledger
+        self._patroni = patroni
         self._lock = asyncio.Lock()
         self._kept: Topology | None = None
         self._kept_until_s = 0.0
@@ -81,6 +84,8 @@ class Picture:
 
     async def _read(self) -> Topology:
         snapshot = self._agent.snapshot
+        seen = await self._patroni.look()
+        age_s = max(0.0, self._clock.monotonic_s() - seen.at_s) if seen is not None else 0.0
         totals = await self._current_totals()
         return await self._database.run(
             read_topology,
@@ -90,6 +95,8 @@ class Picture:
             self._database.url.name,
             self._ledger,
             self._agent.seen,
+            seen,
+            age_s,
         )
 
     async def _watch(self) -> None:
@@ -125,8 +132,11 @@ def read_topology(
     database_name: str,
     ledger: Ledger,
     corrected: Callable[[Snapshot], Snapshot],
+    seen: Seen | None,
+    age_s: float,
 ) -> Topology:
-    """Everything the picture needs, from one transaction; the members' ages by the reader's own clock."""
+    """Everything the picture needs, from one transaction and what Patroni told `age_s` ago; the members' ages by the
+    reader's own clock."""
     snapshot = corrected(read_snapshot(conn, heartbeat_s))
     return topology.build(
         snapshot,
@@ -134,6 +144,6 @@ def read_topology(
         now_ms(conn),
         list_providers(conn),
         list_queues(conn, totals),
-        database_views(conn, database_name),
+        databases.views(database_name, databases.read_facts(conn), seen, age_s),
         ledger,
     )

@@ -7,8 +7,10 @@ from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
 from backend.base.tally import Counts
 from backend.cluster.agent import ClusterAgent
+from backend.cluster.database_watch import DatabaseWatch
 from backend.cluster.dns.keeper import DnsKeeper
 from backend.cluster.events import EventHub
+from backend.cluster.patroni import Patroni
 from backend.db.engine import Database
 from backend.intake.service import Intake
 from backend.wire.messages import Ledger
@@ -28,6 +30,8 @@ class Services:
     picture: Picture
     ledger: Ledger
     openapi: bytes
+    patroni: Patroni
+    database_watch: DatabaseWatch
     dns: DnsKeeper | None = None  # None where no name is kept
     answered: Counts[int] = field(default_factory=Counts)  # HTTP requests by status
     draining: bool = field(default=False)

@@ -78,6 +78,9 @@ def fingerprint(topology: Topology) -> bytes:
         providers=tuple(
             msgspec.structs.replace(provider, age_s=0.0, oldest_unsent_s=0.0) for provider in topology.providers
         ),
+        databases=tuple(
+            msgspec.structs.replace(database, age_s=0.0, lag_bytes=None, lag_s=None) for database in topology.databases
+        ),
         queues=tuple(msgspec.structs.replace(queue, seen_at=0) for queue in topology.queues),
     )
     return msgspec.json.encode(still)

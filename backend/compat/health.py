@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from backend.access.settings import read_settings
+from backend.cluster.databases import read_facts, redundancy
+from backend.cluster.patroni import Patroni, Seen
 from backend.compat import health_view, queries
 from backend.compat.gate import HEALTH_KEY, same_secret
 from backend.compat.health_view import OK, DatabaseFacts, PrinterFacts, ProviderFacts, SystemFacts
@@ -41,8 +43,9 @@ class Facts:
 class Health:
     """The endpoints. `data_dir` lies on the disk whose room counts."""
 
-    def __init__(self, database: Database, version: str, data_dir: Path) -> None:
+    def __init__(self, database: Database, version: str, data_dir: Path, patroni: Patroni) -> None:
         self._database = database
+        self._patroni = patroni
         self._version = version
         self._data_dir = data_dir
         self._started = time.monotonic()
@@ -74,28 +77,32 @@ class Health:
 
     async def _facts(self, given: str) -> Facts:
         system = system_facts(self._version, self._data_dir, self._started)
+        seen = await self._patroni.look()
         asked = time.monotonic()
         try:
-            facts = await self._database.run(_look, given, system, asked)
+            facts = await self._database.run(_look, given, system, asked, seen)
         except DatabaseError:
             return Facts(self._last_key, [], [], 0, DatabaseFacts(AWAY, 0, 0, 0, 0), system)
         self._last_key = facts.key
         return facts
 
 
-def _look(conn: sa.Connection, given: str, system: SystemFacts, asked_monotonic_s: float) -> Facts:
+def _look(conn: sa.Connection, given: str, system: SystemFacts, asked_monotonic_s: float, seen: Seen | None) -> Facts:
     connected = time.monotonic()
     key = read_settings(conn, HEALTH_KEY)[HEALTH_KEY].strip()
     answered = time.monotonic()
     if not same_secret(key, given):
         return Facts(key, [], [], 0, DatabaseFacts("", 0, 0, 0, 0), system)
     active, most = queries.connections(conn)
+    whole = redundancy(read_facts(conn), seen)
     database = DatabaseFacts(
         error="",
         active_connections=active,
         max_connections=most,
         connect_ms=round(1000 * (connected - asked_monotonic_s)),
         query_ms=round(1000 * (answered - connected)),
+        single_copy="" if whole.whole else whole.reason,
+        redundancy_lost=whole.expected and not whole.whole,
     )
     return Facts(key, queries.printers(conn), queries.providers(conn), queries.count_users(conn), database, system)
 

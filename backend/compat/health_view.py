@@ -39,13 +39,17 @@ class PrinterFacts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """`error` is empty while the database answers."""
+    """`error` is empty while the database answers. `single_copy` says why a commit is on one machine only when it is
+    acknowledged; `redundancy_lost` whether it should be on two.
+    """
 
     error: str
     active_connections: int
     max_connections: int
     connect_ms: int
     query_ms: int
+    single_copy: str = ""
+    redundancy_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ def provider_list(providers: Sequence[ProviderFacts]) -> dict[str, Any]:
 
 
 def status(database: DatabaseFacts, system: SystemFacts) -> dict[str, str]:
-    """The verdict of `/api/health/status`; anything but OK goes out with HTTP 500."""
+    """The verdict of `/api/health/status`; anything but OK goes out with HTTP 500. What is a warning only stands in
+    `message`, beside OK."""
     faults = []
     if database.error:
         faults.append(database.error)
@@ -141,7 +146,8 @@ def status(database: DatabaseFacts, system: SystemFacts) -> dict[str, str]:
         faults.append(f"More than {CONNECTIONS_LIMIT_PERCENT} % of the database connections are in use")
     if system.disk_free_mb < DISK_LIMIT_MB:
         faults.append(f"Less than {DISK_LIMIT_MB} MB of disk space is free")
-    return {"status": "; ".join(faults) or OK, "message": "; ".join(faults)}
+    warnings = [f"Loss of redundancy: {database.single_copy}"] if database.redundancy_lost else []
+    return {"status": "; ".join(faults) or OK, "message": "; ".join([*faults, *warnings])}
 
 
 def overview(
@@ -205,6 +211,7 @@ def _application_server(system: SystemFacts) -> dict[str, Any]:
 def _database(database: DatabaseFacts) -> dict[str, Any]:
     return {
         "status": database.error or OK,
+        "redundancy": f"single copy: {database.single_copy}" if database.single_copy else OK,
         "activeConnections": database.active_connections,
         "maxConnections": database.max_connections,
         "totalConnections": database.active_connections,

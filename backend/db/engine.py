@@ -5,8 +5,9 @@ Services and queries are plain synchronous functions `(conn, …)`; `Database.ru
 and one error to expect when the database is away. Money does not go this way (backend.intake does), everything else
 does.
 
-Invariants: a call never waits longer than its deadline; connections of a primary that failed are not used again; the
-host that was the primary when last seen is dialled first.
+Invariants: a call never waits longer than its deadline; connections of a primary that failed are not used again (the
+first error empties the pool); while a database cluster has no primary but lives, calls wait for the next one instead of
+failing, for a few seconds at most.
 """
 
 import asyncio
@@ -26,8 +27,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 import psycopg
 import sqlalchemy as sa
+from psycopg.adapt import AdaptersMap
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from backend.db.dial import AGAIN_S, HANDOVER_S, Dialer
 from backend.db.errors import DatabaseAway, DatabaseRefused, WriteConflict
 from backend.db.lockfile import refuse_network_file_system
 from backend.db.url import DatabaseUrl, parse
@@ -56,9 +59,10 @@ _AWAY_STATES = ("08", "25006", "57P0", "57014", "53", "55P03", "25P03", "58", "4
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True):
-    """`url` as in backend.db.url."""
+    """`url` as in backend.db.url; `patroni` the addresses of Patroni's REST, at the database's hosts when empty."""
 
     url: str = "sqlite:////var/lib/inkeeper/inkeeper.db"
+    patroni: tuple[str, ...] = ()
 
 
 class Database:
@@ -67,11 +71,13 @@ class Database:
 
     def __init__(self, url: str | DatabaseUrl) -> None:
         self.url = parse(url) if isinstance(url, str) else url
-        self._primary: tuple[str, str] | None = None
+        self._dialer = Dialer(self.url.connect_parameters())
         self._engine = self._sqlite() if self.url.engine == "sqlite" else self._postgresql()
         self._threads = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
         self._calls: set[concurrent.futures.Future[Any]] = set()
         self._breaker = Breaker()
+        self._away_since_s: float | None = None
+        self._last_outage = (float("-inf"), 0.0)  # when it ended, and how long it was
 
     @property
     def is_sqlite(self) -> bool:
@@ -88,20 +94,25 @@ class Database:
         Raises DatabaseAway, also when the deadline passes; what the work itself raises comes through.
         """
         bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
-        return await self._in_thread(functools.partial(self._transaction, False, bound), DEADLINE_S)
+        return await self._patiently(functools.partial(self._transaction, False, bound))
 
     async def write(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same for work that writes: on SQLite it begins as the one writer (BEGIN IMMEDIATE)."""
         bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
-        return await self._in_thread(functools.partial(self._transaction, True, bound), DEADLINE_S)
+        return await self._patiently(functools.partial(self._transaction, True, bound))
 
     async def answers(self, within_s: float) -> bool:
-        """Does the database answer a query within this time?"""
+        """Does the database answer a query within this time, or is its next primary to be expected in a moment?"""
         try:
             await self._in_thread(functools.partial(self._transaction, False, now_ms), within_s)
         except DatabaseAway:
-            return False
+            return self._dialer.changing()
         return True
+
+    @property
+    def primary(self) -> tuple[str, str] | None:
+        """Host and port that took writes when last dialled; None for SQLite and before the first connection."""
+        return self._dialer.primary
 
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[sa.Connection]:
@@ -127,6 +138,18 @@ class Database:
         concurrent.futures.wait(list(self._calls), within_s)
         self._engine.dispose()
 
+    async def _patiently(self, work: Callable[["_Call"], R]) -> R:
+        """Once more, as long as no connection could be had because the cluster changes its primary."""
+        until_s = time.monotonic() + HANDOVER_S
+        while True:
+            try:
+                return await self._in_thread(work, DEADLINE_S)
+            except DatabaseAway as away:
+                waiting = away.unreachable and not away.begun and self._dialer.changing()
+                if not waiting or time.monotonic() >= until_s:
+                    raise
+            await asyncio.sleep(AGAIN_S / 2)
+
     async def _in_thread(self, work: Callable[["_Call"], R], deadline_s: float) -> R:
         if len(self._calls) >= MAX_WAITING:
             raise DatabaseAway(f"{MAX_WAITING} requests are waiting for the database")
@@ -139,7 +162,9 @@ class Database:
             answer = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
         except TimeoutError as error:
             call.abort()
-            away = DatabaseAway(f"the database did not answer within {deadline_s:g} s", unreachable=call.started)
+            away = DatabaseAway(
+                f"the database did not answer within {deadline_s:g} s", unreachable=call.started, begun=call.begun
+            )
             self._note(away, trial)
             raise away from error
         except asyncio.CancelledError:
@@ -148,17 +173,30 @@ class Database:
         except Exception as error:
             self._note(error, trial)
             raise
-        self._breaker.answered()
+        self._answered()
         return answer
 
     def _note(self, error: Exception, trial: bool) -> None:
         """What an error tells of the database: that it is away, or that it answers."""
         if isinstance(error, DatabaseAway) and error.unreachable:
             self._breaker.failed(str(error), time.monotonic(), trial)
+            self._away_since_s = self._away_since_s or time.monotonic()
         elif isinstance(error, DatabaseAway):
             self._breaker.left(trial)  # one connection, or one statement: nothing is told of the next
         else:
-            self._breaker.answered()
+            self._answered()
+
+    def _answered(self) -> None:
+        self._breaker.answered()
+        if self._away_since_s is not None:
+            now_s = time.monotonic()
+            self._last_outage, self._away_since_s = (now_s, now_s - self._away_since_s), None
+
+    def last_outage_ms(self, within_s: float = 60.0) -> int | None:
+        """How long no connection to a primary could be had, the last time that was so; None where it is long ago. As
+        this server saw it, which asks about once a second when nobody else does."""
+        ended_s, lasted_s = self._last_outage
+        return round(1000 * lasted_s) if time.monotonic() - ended_s <= within_s else None
 
     def _transaction(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
         """A kept connection may be dead without our knowing: what broke before COMMIT was sent is done once more."""
@@ -195,16 +233,14 @@ class Database:
             self.url.sqlalchemy_url(), pool_size=WORKERS, max_overflow=0, pool_timeout=2.0, pool_pre_ping=False
         )
         sa.event.listen(engine, "do_connect", self._dial)
-        sa.event.listen(engine, "connect", self._remember)
         sa.event.listen(engine, "handle_error", _empty_pool_when_lost)
         return engine
 
-    def _dial(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> None:
-        parameters.update({"application_name": "inkeeper", **self.url.connect_parameters(self._primary)})
-        parameters["options"] = f"{POSTGRESQL_OPTIONS} {self.url.parameters.get('options', '')}".strip()
-
-    def _remember(self, connection: Any, record: Any) -> None:
-        self._primary = (connection.info.host, str(connection.info.port))
+    def _dial(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> Any:
+        options = f"{POSTGRESQL_OPTIONS} {self.url.parameters.get('options', '')}".strip()
+        connection = psycopg.Connection[Any](self._dialer.dial(application_name="inkeeper", options=options))
+        connection._adapters = AdaptersMap(parameters["context"].adapters)  # as `connect(context=…)` would set them
+        return connection
 
 
 class Breaker:
@@ -223,7 +259,7 @@ class Breaker:
         if not self._reason:
             return False
         if self._trying or now_s < self._until_s:
-            raise DatabaseAway(self._reason)
+            raise DatabaseAway(self._reason, unreachable=True)
         self._trying = True
         return True
 

@@ -15,11 +15,12 @@ class DatabaseAway(DatabaseError):
     """Down, unreachable, read-only, too slow or too busy.
 
     `lost`: a connection broke, another may work. `unreachable`: no connection could be had, or nothing came in time;
-    who asks next would fare no better.
+    who asks next would fare no better. `begun`: the work had begun, so it may have been done.
     """
 
-    def __init__(self, reason: str, *, lost: bool = False, unreachable: bool = False) -> None:
+    def __init__(self, reason: str, *, lost: bool = False, unreachable: bool = False, begun: bool = False) -> None:
         super().__init__(reason)
+        self.begun = begun
         self.lost = lost
         self.unreachable = unreachable
 

@@ -3,7 +3,7 @@
 psycopg's cursors are made for comfort; here each microsecond a command counts, and three things must be ours: a
 COMMIT is bounded by our timer and then the socket is closed, *never* canceled (a canceled wait for the standby makes
 a visible commit that is not replicated); a WARNING on COMMIT is noticed; nothing blocks the event loop. So this
-drives libpq through `psycopg.pq`, after psycopg itself has connected.
+drives libpq through `psycopg.pq`, on connections that `dial` made.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from psycopg.adapt import Transformer
+
+from backend.db.dial import Dialer
 
 Params = Sequence[bytes | None]
 Statement = tuple[bytes, Params]
@@ -50,13 +52,16 @@ class PipelineConnection:
         self._pg.enter_pipeline_mode()
 
     @classmethod
-    async def connect(cls, conninfo: str, statements: Mapping[bytes, str], timeout_s: float) -> "PipelineConnection":
-        """Connect and prepare. Raises ConnectionLost."""
+    async def connect(
+        cls, way: Dialer | str, statements: Mapping[bytes, str], timeout_s: float, **more: str
+    ) -> "PipelineConnection":
+        """Connect and prepare; `way` is a dialer or libpq's connection string, `more` further parameters of libpq.
+        Raises ConnectionLost."""
+        dialer = way if isinstance(way, Dialer) else Dialer(way)
         try:
-            async with asyncio.timeout(timeout_s):
-                connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
-        except (psycopg.Error, TimeoutError, OSError) as error:
-            raise ConnectionLost(str(error) or "connecting took too long") from error
+            connection = psycopg.AsyncConnection[object](await dialer.dial_async(**more))
+        except (psycopg.Error, OSError) as error:
+            raise ConnectionLost(str(error)) from error
         self = cls(connection)
         try:
             for name, sql in statements.items():

@@ -42,8 +42,13 @@ class BatchRejected(StoreFault):
 
 
 class ConnectionFault(StoreFault):
-    """The database cannot be asked now. With `commit_sent` the batch may have been written."""
+    """The database cannot be asked now. With `commit_sent` the batch may have been written.
 
-    def __init__(self, reason: str, *, commit_sent: bool) -> None:
+    `wait_s`: how long from the first fault new commands may wait instead of being refused, because another primary is
+    to be expected.
+    """
+
+    def __init__(self, reason: str, *, commit_sent: bool, wait_s: float = 0.0) -> None:
         super().__init__(reason)
         self.commit_sent = commit_sent
+        self.wait_s = wait_s

@@ -3,7 +3,8 @@
 Commands wait in a bounded queue; each lane takes what queued while its last batch ran (group commit without a
 linger), so the load itself chooses the batch size. While the database is away new commands are refused at once, those
 in flight are tried again under their ids until their deadline, and then told the truth: nothing happened, or the
-outcome is unknown.
+outcome is unknown. While its cluster lives and only its primary changes, new commands wait, for a few seconds at most:
+a planned switchover costs no request.
 """
 
 import asyncio
@@ -74,6 +75,7 @@ class Intake:
         self._idle = 0  # lanes without a batch
         self._closing = False
         self._down_reason = "the database has not answered yet"
+        self._down_since = self._wait_until = time.monotonic()
 
     @property
     def waiting(self) -> int:
@@ -82,8 +84,13 @@ class Intake:
 
     @property
     def ready(self) -> bool:
-        """Whether commands are being taken: the database answered the last time it was asked."""
-        return not self._down_reason and not self._closing
+        """Whether commands are being taken: the database answered the last time it was asked, or another primary is to
+        be expected within a moment."""
+        return not self._refusing and not self._closing
+
+    @property
+    def _refusing(self) -> bool:
+        return bool(self._down_reason) and time.monotonic() >= self._wait_until
 
     def start(self) -> None:
         """Start the lanes; they probe the database and take commands from then on."""
@@ -117,7 +124,7 @@ class Intake:
         return answer
 
     async def _submit(self, body: Body, actor: str, provider_id: int) -> bytes:
-        if self._closing or self._down_reason:
+        if self._closing or self._refusing:
             raise Unavailable(self._down_reason or "the server is stopping")
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded(f"{MAX_WAITING} commands are waiting")
@@ -155,7 +162,9 @@ class Intake:
             await session.begin(Reads([], [], [], [], []))
             await session.abort()
         except ConnectionFault as fault:
-            self._set_down(str(fault))
+            self._set_down(str(fault), fault.wait_s)
+            if self._refusing:
+                self._refuse_waiting()
             await asyncio.sleep(RETRY_S[-1])
         else:
             self._set_down("")
@@ -197,12 +206,17 @@ class Intake:
                 entry.future.set_exception(IntakeError("this command cannot be written"))
         return again
 
+    def _refuse_waiting(self) -> None:
+        """No primary came in time: who waited for one may ask elsewhere."""
+        while self._waiting:
+            _fail(self._waiting.popleft(), self._down_reason)
+
     def _after_fault(self, entries: list[_Entry], fault: ConnectionFault) -> list[_Entry]:
-        self._set_down(str(fault))
+        self._set_down(str(fault), fault.wait_s)
         now = time.monotonic()
         for entry in entries:
             entry.unknown = entry.unknown or fault.commit_sent
-            if now >= entry.deadline:
+            if now >= max(entry.deadline, self._wait_until):
                 _fail(entry, str(fault))
         return [entry for entry in entries if not entry.future.done()]
 
@@ -213,9 +227,12 @@ class Intake:
         try:
             await session.abort()
         except ConnectionFault as fault:
-            self._set_down(str(fault))
+            self._set_down(str(fault), fault.wait_s)
 
-    def _set_down(self, reason: str) -> None:
+    def _set_down(self, reason: str, wait_s: float = 0.0) -> None:
+        if reason and not self._down_reason:
+            self._down_since = time.monotonic()
+        self._wait_until = self._down_since + wait_s
         if bool(reason) != bool(self._down_reason):
             log.warning("the database is away: %s", reason) if reason else log.info("the database answers")
         self._down_reason = reason

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
 
 from backend.db.arrays import Encode, bigints, encoder, texts, uuids
+from backend.db.dial import SETTLE_S, Dialer
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
 from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Reads, Rows, Writes
 from backend.jobs.model import Job, QueueRow, UserRow
 from backend.ledger.model import Account, Transfer
 
-CONNECT_TIMEOUT_S = 3.0
+PREPARE_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 4.0  # beyond the session's statement_timeout, which ends a wait for a lock first
 COMMIT_TIMEOUT_S = 2.0
 # A connection of class 08/57P0x or a read-only server (25006) means another primary; the rest is the batch's own data.
@@ -159,7 +159,7 @@ class PostgresqlStore:
     """`conninfo` is libpq's, multi-host with target_session_attrs=read-write where there are several."""
 
     def __init__(self, conninfo: str, lanes: int = 2, commit_timeout_s: float = COMMIT_TIMEOUT_S) -> None:
-        self._conninfo = conninfo
+        self._dialer = Dialer(conninfo)
         self._lanes = lanes
         self._commit_timeout_s = commit_timeout_s
 
@@ -168,14 +168,15 @@ class PostgresqlStore:
         return self._lanes
 
     def session(self, stripe: int) -> "PostgresqlSession":
-        return PostgresqlSession(self._conninfo, stripe, self._commit_timeout_s)
+        return PostgresqlSession(self._dialer, stripe, self._commit_timeout_s)
 
 
 class PostgresqlSession:
-    """One lane: a connection that is made when it is needed and thrown away at its first fault."""
+    """One lane: a connection that is made when it is needed and thrown away at the first fault of any lane."""
 
-    def __init__(self, conninfo: str, stripe: int, commit_timeout_s: float) -> None:
-        self._conninfo = make_conninfo(conninfo, options=SESSION_OPTIONS)
+    def __init__(self, dialer: Dialer, stripe: int, commit_timeout_s: float) -> None:
+        self._dialer = dialer
+        self._made_at_fault = 0
         self._stripe = stripe
         self._commit_timeout_s = commit_timeout_s
         self._connection: PipelineConnection | None = None
@@ -210,13 +211,11 @@ class PostgresqlSession:
         try:
             results = await connection.run((write, (b"commit", ())), self._commit_timeout_s)
         except ConnectionLost as error:
-            self._drop()
-            raise ConnectionFault(str(error), commit_sent=True) from error
+            raise self._lost(str(error), commit_sent=True) from error
         except StatementFailed as error:
             raise await self._fault(connection, error) from error
         if connection.warnings or results[-1].command_status != b"COMMIT":
-            self._drop()
-            raise ConnectionFault(f"COMMIT: {'; '.join(connection.warnings) or 'rolled back'}", commit_sent=True)
+            raise self._lost(f"COMMIT: {'; '.join(connection.warnings) or 'rolled back'}", commit_sent=True)
 
     async def abort(self) -> None:
         if self._open and self._connection is not None:
@@ -229,12 +228,23 @@ class PostgresqlSession:
     async def _connected(self) -> PipelineConnection:
         if self._connection is not None and self._open:
             await self.abort()
+        if self._connection is not None and self._made_at_fault != self._dialer.faults:
+            self._drop()
         if self._connection is None:
+            self._made_at_fault = self._dialer.faults
             try:
-                self._connection = await PipelineConnection.connect(self._conninfo, STATEMENTS, CONNECT_TIMEOUT_S)
+                self._connection = await PipelineConnection.connect(
+                    self._dialer, STATEMENTS, PREPARE_TIMEOUT_S, options=SESSION_OPTIONS
+                )
             except (ConnectionLost, StatementFailed) as error:
-                raise ConnectionFault(str(error), commit_sent=False) from error
+                raise ConnectionFault(str(error), commit_sent=False, wait_s=self._dialer.wait_s()) from error
         return self._connection
+
+    def _lost(self, reason: str, *, commit_sent: bool) -> ConnectionFault:
+        """The connection is not to be used again, nor are those of the other lanes."""
+        self._drop()
+        self._dialer.suspect()
+        return ConnectionFault(reason, commit_sent=commit_sent, wait_s=max(SETTLE_S, self._dialer.wait_s()))
 
     async def _run(
         self, connection: PipelineConnection, statements: Sequence[Statement], timeout_s: float
@@ -242,8 +252,7 @@ class PostgresqlSession:
         try:
             return await connection.run(statements, timeout_s)
         except ConnectionLost as error:
-            self._drop()
-            raise ConnectionFault(str(error), commit_sent=False) from error
+            raise self._lost(str(error), commit_sent=False) from error
         except StatementFailed as error:
             raise await self._fault(connection, error) from error
 
@@ -252,8 +261,7 @@ class PostgresqlSession:
         makes sense."""
         self._open = False
         if error.sqlstate.startswith(CONNECTION_SQLSTATES):
-            self._drop()
-            return ConnectionFault(str(error), commit_sent=False)
+            return self._lost(str(error), commit_sent=False)
         try:
             await connection.run([(b"rollback", ())], READ_TIMEOUT_S)
         except (ConnectionLost, StatementFailed):

@@ -16,6 +16,7 @@ from backend.cluster.service import read_snapshot
 from backend.cluster.topology import duration_text
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
+from backend.operations import database as database_command
 from backend.wire.messages import ClusterAction, ClusterEvent, ClusterVerb
 
 FOLLOW_S = 0.5
@@ -49,6 +50,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--dry-run", action="store_true", help="only tell what it would do")
         action.add_argument("--force", action="store_true", help="do it in spite of what speaks against it")
         action.set_defaults(cluster_run=run_action)
+    database_command.add_parser(verbs)
 
 
 def run_status(options: argparse.Namespace, database: Database, settings: ClusterSettings, person: str) -> int:

@@ -394,13 +394,25 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):
-    """`role`: "single copy" for SQLite, "primary" or "standby" for PostgreSQL."""
+    """`role`: "primary" or "standby"; "single copy" where what is acknowledged is on one machine only: SQLite, and a
+    primary without a synchronous standby that commits wait for.
+
+    `lag_bytes` and `lag_s` are None where they are not known, `timeline` 0. `source` is who told, `age_s` its age.
+    `last_failover_at` stands with the primary.
+    """
 
     name: str
     engine: Literal["sqlite", "postgresql", "memory"]
     role: str
     health: Health
     detail: str
+    sync_state: str = ""
+    lag_bytes: int | None = None
+    lag_s: float | None = None
+    timeline: int = 0
+    last_failover_at: Millis = 0
+    source: Literal["patroni", "database", ""] = ""
+    age_s: float = 0.0
 
 
 class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -498,6 +510,13 @@ class Plan(Message, frozen=True, kw_only=True):
     def blocked(self) -> bool:
         """Whether it is refused unless forced."""
         return any(objection.blocks for objection in self.objections)
+
+
+class DatabaseSwitchover(Message, frozen=True, kw_only=True):
+    """Make `to` ("": the synchronous standby) the database's primary; with `dry_run` only tell the plan."""
+
+    to: Annotated[str, Meta(max_length=255)] = ""
+    dry_run: bool = False
 
 
 class Event(Message, frozen=True, kw_only=True):

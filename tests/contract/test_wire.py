@@ -23,6 +23,7 @@ from backend.wire.messages import (
     ClusterEvent,
     ClusterEventList,
     ConfigureAccount,
+    DatabaseSwitchover,
     DatabaseView,
     Enroll,
     EnrollAnswer,
@@ -271,7 +272,22 @@ SAMPLES: dict[str, Message | Problem] = {
                 serves="http https",
             ),
         ),
-        databases=(DatabaseView(name="db", engine="postgresql", role="primary", health="ok", detail="answers"),),
+        databases=(
+            DatabaseView(
+                name="db2",
+                engine="postgresql",
+                role="standby",
+                health="ok",
+                detail="streaming, sync",
+                sync_state="sync",
+                lag_bytes=384,
+                lag_s=0.25,
+                timeline=3,
+                last_failover_at=AT,
+                source="patroni",
+                age_s=0.5,
+            ),
+        ),
         providers=(
             ProviderView(
                 provider_id=7,
@@ -296,6 +312,7 @@ SAMPLES: dict[str, Message | Problem] = {
     "event_of_the_cluster": Event(kind="cluster", at=AT, cluster=CLUSTER_EVENT),
     "cluster_action": ClusterAction(action="switchover", subject="server-2", dry_run=True, force=True),
     "cluster_event_list": ClusterEventList(events=(CLUSTER_EVENT,)),
+    "database_switchover": DatabaseSwitchover(to="db2", dry_run=True),
     "plan": Plan(
         action="drain",
         subject="server-1",

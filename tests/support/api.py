@@ -80,13 +80,13 @@ class Api:
 
 
 @asynccontextmanager
-async def api(url: str, name: str = "server-1") -> AsyncIterator[Api]:
+async def api(url: str, name: str = "server-1", *, patroni: tuple[str, ...] = ()) -> AsyncIterator[Api]:
     """A server on this database (migrated here), with a token of each role and the provider `print1` enrolled."""
     database = Database(url)
     migrate(database)
     settings = ServerSettings(
         server=ServerSection(name=name, listen="127.0.0.1:1", advertise=f"http://{name}"),
-        database=DatabaseSettings(url=url),
+        database=DatabaseSettings(url=url, patroni=patroni),
         cluster=ClusterSettings(heartbeat_s=0.2, lease_s=1.0),
     )
     tokens = make_tokens(database)

@@ -25,7 +25,7 @@ def test_every_setting_of_the_file_is_told_with_its_default(section: str, name: 
     shown = line.split("|")[2].strip().strip("`")
     if isinstance(default, float):
         assert float(shown) == default
-    elif default != "":
+    elif default not in ("", ()):
         assert shown == str(default)
 
 

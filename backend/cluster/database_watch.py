@@ -1,0 +1,65 @@
+"""Looks at the database cluster about once a second; what has changed goes into the history while this member leads.
+
+Every member looks, so that one that becomes the leader in the middle of a failover knows what was before it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from backend.cluster import databases
+from backend.cluster.databases import Mark
+from backend.cluster.patroni import Patroni
+from backend.db.engine import Database
+from backend.db.errors import DatabaseError
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+
+
+class DatabaseWatch:
+    """`term` gives the term this member leads, 0 while it does not; `process` is who holds it."""
+
+    def __init__(self, database: Database, patroni: Patroni, term: Callable[[], int], process: str) -> None:
+        self._database = database
+        self._patroni = patroni
+        self._term = term
+        self._process = process
+        self._before: Mark | None = None  # of the last look at which the history was up to date, or nothing changed
+        self._noted: tuple[int, Mark] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if not self._database.is_sqlite:  # one file has no history
+            self._task = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._patroni.close()
+
+    async def look(self) -> None:
+        """Look once, and write down what changed. Raises DatabaseError."""
+        seen = await self._patroni.look()
+        now = databases.mark(await self._database.run(databases.read_facts), seen)
+        if not now.timeline:
+            return
+        term = self._term()
+        if term and self._noted != (term, now):
+            away_ms = self._database.last_outage_ms()
+            await self._database.write(databases.note, term, self._process, now, self._before, away_ms)
+            self._noted, self._before = (term, now), now
+        elif not term and (self._before is None or self._before.timeline == now.timeline):
+            self._before = now
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.look()
+            except DatabaseError as error:
+                log.debug("the database cluster cannot be looked at: %s", error)
+            except Exception:
+                log.exception("the database cluster cannot be watched")

@@ -1,0 +1,253 @@
+"""Finding the primary among a cluster's hosts, and getting a connection to it, whatever state the others are in.
+
+libpq asks several hosts one after another, so a host in front of the list that is switched off or frozen costs its
+time-out at every connect. Here the host that was the primary when last seen is dialled alone for a moment, then all
+others at once beside it; the first that takes writes wins. While one of them has not answered yet, a host that
+refused is asked again, since it may be promoted meanwhile. `Race` decides what to do and does no waiting; two short
+loops drive it, one for threads, one for the event loop.
+
+Invariant: a dial ends within its deadline, and every connection but the winner's is closed.
+"""
+
+import asyncio
+import ipaddress
+import select
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+HEAD_START_S = 0.15
+AGAIN_S = 0.25
+DEADLINE_S = 2.0
+# How long a change of the primary is waited for: a planned one takes two to four seconds, on a busy machine more.
+HANDOVER_S = 8.0
+# How long it may take after a fault until the next dial has told how things stand.
+SETTLE_S = 0.5
+
+Address = tuple[str, str]
+
+
+@dataclass
+class Attempt:
+    """One host being dialled; `again_s` is when it is dialled next, `pgconn` the attempt under way."""
+
+    address: Address
+    conninfo: bytes
+    again_s: float
+    pgconn: pq.abc.PGconn | None = None
+    writing: bool = True
+    trouble: str = ""
+    standby: bool = False
+
+
+class Race:
+    """Dials hosts side by side. `start`, then `step` whenever a socket is ready or `due_s` has come."""
+
+    def __init__(self, hosts: Sequence[tuple[Address, str]], favourite: Address | None, any_will_do: bool) -> None:
+        self._hosts = hosts
+        self._favourite = favourite
+        self._any_will_do = any_will_do
+        self.attempts: list[Attempt] = []
+
+    def start(self, now_s: float) -> None:
+        known = any(address == self._favourite for address, _ in self._hosts)
+        self.attempts = [
+            Attempt(address, conninfo.encode(), now_s + (HEAD_START_S if known and address != self._favourite else 0.0))
+            for address, conninfo in self._hosts
+        ]
+
+    def step(self, now_s: float) -> Attempt | None:
+        """Go on with what is ready or due; the winner, once there is one."""
+        for attempt in self.attempts:
+            if attempt.pgconn is None and attempt.again_s <= now_s:
+                attempt.pgconn = pq.PGconn.connect_start(attempt.conninfo)
+                attempt.writing = True
+                if attempt.pgconn.status == pq.ConnStatus.BAD:
+                    self._refused(attempt, now_s)
+            elif attempt.pgconn is not None and self._poll(attempt, now_s):
+                return attempt
+        return None
+
+    def lost(self) -> bool:
+        """Whether every host has refused, so that waiting on is of no use."""
+        return all(attempt.pgconn is None and attempt.trouble for attempt in self.attempts)
+
+    def sockets(self) -> list[tuple[int, bool]]:
+        """The sockets to wait for, each with whether for writing."""
+        return [(a.pgconn.socket, a.writing) for a in self.attempts if a.pgconn is not None]
+
+    def due_s(self) -> float:
+        """When the next host is to be dialled."""
+        return min((a.again_s for a in self.attempts if a.pgconn is None), default=float("inf"))
+
+    def close(self, winner: Attempt | None = None) -> None:
+        for attempt in self.attempts:
+            if attempt is not winner and attempt.pgconn is not None:
+                attempt.pgconn.finish()
+
+    def told(self) -> str:
+        """Why nobody won, in one line."""
+        if len(self.attempts) == 1:
+            return self.attempts[0].trouble or "no answer in time"
+        return "no host takes writes: " + "; ".join(
+            f"{':'.join(a.address)} {a.trouble or 'does not answer'}" for a in self.attempts
+        )
+
+    def _poll(self, attempt: Attempt, now_s: float) -> bool:
+        assert attempt.pgconn is not None
+        status = attempt.pgconn.connect_poll()
+        if status == pq.PollingStatus.OK:
+            if self._any_will_do or not _is_standby(attempt.pgconn):
+                return True
+            attempt.standby = True
+            self._refused(attempt, now_s, "is read-only")
+        elif status == pq.PollingStatus.FAILED:
+            self._refused(attempt, now_s)
+        else:
+            attempt.writing = status == pq.PollingStatus.WRITING
+        return False
+
+    def _refused(self, attempt: Attempt, now_s: float, trouble: str = "") -> None:
+        assert attempt.pgconn is not None
+        lines = attempt.pgconn.get_error_message().strip().splitlines()
+        attempt.trouble = trouble or (lines[0] if lines else "refused")
+        attempt.pgconn.finish()
+        attempt.pgconn = None
+        attempt.again_s = now_s + AGAIN_S
+
+
+class Dialer:
+    """The way to one database. Remembers who was the primary, and whether the last dial met a cluster that is between
+    two primaries. Used by several threads; what it remembers is only ever a hint."""
+
+    def __init__(self, parameters: Mapping[str, str] | str) -> None:
+        found = conninfo_to_dict(parameters) if isinstance(parameters, str) else dict(parameters)
+        given = {name: str(value) for name, value in found.items() if value is not None}
+        self._any_will_do = given.pop("target_session_attrs", "any") != "read-write"
+        self._deadline_s = float(given.pop("connect_timeout", DEADLINE_S)) or DEADLINE_S
+        names, ports = given.pop("host", "").split(","), given.pop("port", "").split(",")
+        self._hosts = [(name, ports[at] if at < len(ports) else ports[0]) for at, name in enumerate(names)]
+        self._parameters = given
+        self._primary: Address | None = None
+        self._changing_since_s: float | None = None
+        self.faults = 0
+
+    def suspect(self) -> None:
+        """A connection of this database failed: those made before are not to be used again."""
+        self.faults += 1
+
+    @property
+    def primary(self) -> Address | None:
+        """The host that took writes when it was last dialled."""
+        return self._primary
+
+    def changing(self, now_s: float | None = None) -> bool:
+        """Whether the cluster lives but had no primary when last dialled, and that not for long: one is to be expected
+        within a moment, so that waiting is better than refusing."""
+        since_s = self._changing_since_s
+        return since_s is not None and (time.monotonic() if now_s is None else now_s) - since_s < HANDOVER_S
+
+    def wait_s(self) -> float:
+        """How long it is worth to wait for the next primary, from the first fault on."""
+        return HANDOVER_S if self.changing() else 0.0
+
+    def dial(self, **more: str) -> pq.abc.PGconn:
+        """A connection that takes writes, in the calling thread; `more` are further parameters of libpq. Raises
+        psycopg.OperationalError."""
+        race = self._race(self._hosts, more)
+        deadline_s = time.monotonic() + self._deadline_s
+        winner = None
+        try:
+            race.start(time.monotonic())
+            while winner is None and not race.lost() and time.monotonic() < deadline_s:
+                winner = race.step(time.monotonic())
+                if winner is None and not race.lost():
+                    _wait(race, min(deadline_s, race.due_s()))
+        finally:
+            race.close(winner)
+        return self._ended(race, winner)
+
+    async def dial_async(self, **more: str) -> pq.abc.PGconn:
+        """The same in the event loop."""
+        deadline_s = time.monotonic() + self._deadline_s
+        hosts = [found for address in self._hosts for found in await _resolved(address, deadline_s)]
+        race = self._race(hosts, more)
+        winner = None
+        try:
+            race.start(time.monotonic())
+            while winner is None and not race.lost() and time.monotonic() < deadline_s:
+                winner = race.step(time.monotonic())
+                if winner is None and not race.lost():
+                    await _wait_async(race, min(deadline_s, race.due_s()))
+        finally:
+            race.close(winner)
+        return self._ended(race, winner)
+
+    def _race(self, hosts: Sequence[tuple[str, ...]], more: Mapping[str, str]) -> Race:
+        parameters = {**self._parameters, **more}
+        dialled = []
+        for host, port, *hostaddr in hosts:
+            place = {"host": host, "port": port, "hostaddr": hostaddr[0] if hostaddr else ""}
+            words = {**parameters, **{name: value for name, value in place.items() if value}}
+            dialled.append(((host, port), make_conninfo("", **words)))
+        return Race(dialled, self._primary if len(hosts) > 1 else None, self._any_will_do)
+
+    def _ended(self, race: Race, winner: Attempt | None) -> pq.abc.PGconn:
+        if winner is not None and winner.pgconn is not None:
+            self._primary, self._changing_since_s = winner.address, None
+            winner.pgconn.nonblocking = 1
+            return winner.pgconn
+        if not any(attempt.standby for attempt in race.attempts):
+            self._changing_since_s = None
+        elif self._changing_since_s is None:
+            self._changing_since_s = time.monotonic()
+        raise psycopg.OperationalError(race.told())
+
+
+def _is_standby(pgconn: pq.abc.PGconn) -> bool:
+    """Told by PostgreSQL 14 and newer at connect, without a question asked."""
+    return b"on" in map(pgconn.parameter_status, (b"in_hot_standby", b"default_transaction_read_only"))
+
+
+def _wait(race: Race, until_s: float) -> None:
+    poll = select.poll()
+    for number, writing in race.sockets():
+        poll.register(number, select.POLLOUT if writing else select.POLLIN)
+    poll.poll(max(0.0, until_s - time.monotonic()) * 1000 + 1)
+
+
+async def _wait_async(race: Race, until_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    sockets = race.sockets()
+    for number, writing in sockets:
+        (loop.add_writer if writing else loop.add_reader)(number, ready.set)
+    try:
+        await asyncio.wait_for(ready.wait(), max(0.0, until_s - time.monotonic()) + 0.001)
+    except TimeoutError:
+        return
+    finally:
+        for number, writing in sockets:
+            (loop.remove_writer if writing else loop.remove_reader)(number)
+
+
+async def _resolved(address: Address, deadline_s: float) -> list[tuple[str, ...]]:
+    """The host with each of its addresses: libpq would look them up itself, and hold up the event loop."""
+    host, port = address
+    if not host or host.startswith(("/", "@")):
+        return [address]
+    try:
+        ipaddress.ip_address(host)
+        return [address]
+    except ValueError:
+        lookup = asyncio.get_running_loop().getaddrinfo(host, port or "5432", type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.wait_for(lookup, max(0.01, deadline_s - time.monotonic()))
+    except (OSError, TimeoutError):
+        return [address]
+    return [(host, port, str(place[4][0])) for place in found]

@@ -1,0 +1,92 @@
+"""While a database cluster changes its primary, commands wait for the next; one that is away is said at once."""
+
+import asyncio
+import time
+
+import pytest
+
+from backend.intake.errors import ConnectionFault, Unavailable
+from backend.intake.model import Policy, Reads, Rows, Writes
+from backend.intake.service import Intake
+from backend.wire.messages import Adjust, Ledger
+
+
+class Changing:
+    """A store whose primary is away; `wait_s` is what a dial would tell."""
+
+    lanes = 1
+
+    def __init__(self) -> None:
+        self.wait_s: float | None = 0.0
+
+    def session(self, stripe: int) -> "Changing":
+        return self
+
+    async def begin(self, reads: Reads) -> Rows:
+        if self.wait_s is not None:
+            raise ConnectionFault("no host takes writes", commit_sent=False, wait_s=self.wait_s)
+        return Rows(now=1, answers={}, jobs={}, users={}, queues={}, accounts={})
+
+    async def commit(self, writes: Writes) -> None:
+        return
+
+    async def abort(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def adjust(number: int) -> Adjust:
+    return Adjust(command_id=f"0193a5f0-0000-7000-8000-{number:012d}", user_name="anna", amount=1)
+
+
+async def started(store: Changing) -> Intake:
+    async def provide(missing: object) -> None:
+        return
+
+    intake = Intake(store, Policy(ledger=Ledger(currency="EUR", decimals=2)), provide, on_commit=lambda: None)
+    intake.start()
+    return intake
+
+
+async def until(holds: bool, intake: Intake) -> None:
+    deadline = time.monotonic() + 20
+    while intake.ready is not holds:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_command_waits_for_the_next_primary_and_is_answered() -> None:
+    async def play() -> None:
+        store = Changing()
+        store.wait_s = 60.0
+        intake = await started(store)
+        await until(True, intake)  # nothing answers yet, but it will
+        waiting = asyncio.create_task(intake.submit(adjust(1), actor="test"))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        store.wait_s = None
+        assert b'"code"' in await asyncio.wait_for(waiting, 20)
+        await intake.close()
+
+    asyncio.run(play())
+
+
+def test_when_no_primary_comes_who_waited_is_told() -> None:
+    async def play() -> None:
+        store = Changing()
+        store.wait_s = 60.0
+        intake = await started(store)
+        await until(True, intake)
+        waiting = asyncio.create_task(intake.submit(adjust(1), actor="test"))
+        await asyncio.sleep(0)
+        store.wait_s = 0.0
+        with pytest.raises(Unavailable, match="no host takes writes"):
+            await asyncio.wait_for(waiting, 20)
+        assert not intake.ready
+        with pytest.raises(Unavailable):
+            await intake.submit(adjust(2), actor="test")
+        await intake.close()
+
+    asyncio.run(play())
