@@ -1,9 +1,10 @@
 """Questions that are being answered before they are asked.
 
 A backend that was seen starting (provider.cups.starts) gets a session as if it had asked: its document is looked at,
-the record is on the disk, a server is asked. When it comes (the same process, the same question, the same file) it is
-given that session; when it asks anything else, or does not come within COME_S, the session is gone, which for a job is
-the same as a backend that died before its run began: nothing was printed, and the reservation is voided.
+the record is on the disk, a server is asked; which job it is, is guessed while cupsd is asked. When it comes (the same
+process, the same question, the same file) and cupsd said what was guessed, it is given that session. When it asks
+anything else, or does not come within COME_S, the session is gone, which for a job is the same as a backend that died
+before its run began: nothing was printed, and the reservation is voided.
 
 Invariant: every session that was begun here is either claimed or `gone`, once.
 """
@@ -26,13 +27,25 @@ MOST: Final = 64
 _log = logging.getLogger(__name__)
 
 
+async def _is_right() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Early:
+    """A session that was begun by what is likely; `is_right` tells in the end whether it is so."""
+
+    session: Session
+    is_right: Callable[[], Awaitable[bool]] = _is_right
+
+
 @dataclass
 class _Entry:
     question: Question
     document: int
     task: "asyncio.Task[None] | None" = None
     timer: asyncio.TimerHandle | None = None
-    session: Session | None = None
+    early: Early | None = None
 
 
 class Foreseen:
@@ -40,7 +53,7 @@ class Foreseen:
 
     def __init__(
         self,
-        begin: Callable[[Question, int], Awaitable[Session]],
+        begin: Callable[[Question, int], Awaitable[Early]],
         enter: Callable[[Session], Awaitable[None]],
         gone: Callable[[Session], None],
     ) -> None:
@@ -73,13 +86,13 @@ class Foreseen:
         try:
             if entry.question == question and _same_file(entry.document, document):
                 await asyncio.shield(entry.task)
-                claimed = entry.session is not None
+                claimed = entry.early is not None and await entry.early.is_right()
         finally:
             if claimed:
                 self._release(entry)
             else:
                 await self._drop(entry)
-        return entry.session if claimed else None
+        return entry.early.session if claimed and entry.early is not None else None
 
     async def close(self) -> None:
         """Leave everything as it is."""
@@ -93,9 +106,8 @@ class Foreseen:
 
     async def _prepare(self, entry: _Entry) -> None:
         try:
-            session = await self._begin(entry.question, entry.document)
-            entry.session = session
-            await self._enter(session)
+            entry.early = await self._begin(entry.question, entry.document)
+            await self._enter(entry.early.session)
         except ProviderError as error:
             _log.debug("job %d was not begun before it asked: %s", entry.question.cups_job_id, error)
 
@@ -112,8 +124,8 @@ class Foreseen:
         if entry.task is not None:
             entry.task.cancel()
             await asyncio.gather(entry.task, return_exceptions=True)
-        if entry.session is not None:
-            self._gone(entry.session)
+        if entry.early is not None:
+            self._gone(entry.early.session)
 
     def _release(self, entry: _Entry) -> None:
         if entry.timer is not None:

@@ -35,7 +35,7 @@ from provider.cups.tracking import BACKEND
 from provider.cups.watch import CupsdWatch
 from provider.enrolment import Cluster, known_servers, write_cluster
 from provider.errors import CupsError, JournalError
-from provider.foreseen import Foreseen
+from provider.foreseen import Early, Foreseen
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
@@ -84,9 +84,10 @@ class Service:
         self._seen = Seen()
         self._watch = CupsdWatch(settings.state_dir / "spools")
         self._analyses: set[asyncio.Task[JobFacts]] = set()
+        self._asking: set[asyncio.Task[Ask]] = set()
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
-        self._foreseen = Foreseen(self._begin, self.enter, self.gone)
+        self._foreseen = Foreseen(self._begin_early, self.enter, self.gone)
         launcher = Path(settings.cups.server_bin) / "backend" / BACKEND
         self._starts = BackendStarts(launcher, self._watch.processes, self._foreseen.note)
 
@@ -109,6 +110,34 @@ class Service:
             return await asyncio.shield(analysis)
 
         return self.desk.session(ask, facts)
+
+    async def _begin_early(self, question: Question, document: int) -> Early:
+        """As `_begin`, for a backend that was only seen starting: by a guess which job it is, while cupsd is asked."""
+        guessed = identity.guess(question, self._settings.users)
+        if guessed is None:
+            return Early(await self._begin(question, document))
+        self._watch.note_spool(question.request_root)
+        analysis = self._begin_analysis(question, document)
+        told = asyncio.create_task(identity.identify(self._cupsd, question, self._settings.users))
+        self._asking.add(told)
+        told.add_done_callback(self._told)
+        await self._adopt_names(runs.offline_names(self._settings.runs_dir, question.cups_job_id))
+
+        async def facts() -> JobFacts:
+            return await asyncio.shield(analysis)
+
+        async def is_right() -> bool:
+            try:
+                return await asyncio.shield(told) == guessed
+            except CupsError:
+                return False  # the ordinary way says it to the backend
+
+        return Early(self.desk.session(guessed, facts), is_right)
+
+    def _told(self, told: "asyncio.Task[Ask]") -> None:
+        self._asking.discard(told)
+        if not told.cancelled() and told.exception() is not None:
+            _log.debug("a job that was seen starting is not known: %s", told.exception())
 
     def _begin_analysis(self, question: Question, document: int) -> "asyncio.Task[JobFacts]":
         """Look at the document while cupsd is asked which job it is; nearly always both are needed."""
@@ -222,9 +251,9 @@ class Service:
         self._watch.close()
         self._starts.close()
         await self._foreseen.close()
-        for analysis in tuple(self._analyses):
-            analysis.cancel()
-        await asyncio.gather(*self._analyses, return_exceptions=True)
+        for task in (*self._analyses, *self._asking):
+            task.cancel()
+        await asyncio.gather(*self._analyses, *self._asking, return_exceptions=True)
         await self.desk.close()
 
     async def run_sender(self) -> None:

@@ -41,20 +41,37 @@ async def identify(cupsd: Cupsd, question: Question, rules: UserNames) -> Ask:
     created, completed = times_of(options, job)
     if not created:
         raise CupsError(f"cupsd does not tell when job {question.cups_job_id} was created")
+    printing = Printing(
+        spool_id=await _spool(question.request_root),
+        cups_job_id=question.cups_job_id,
+        time_at_creation=created,
+        time_at_completed=completed,
+    )
+    host, documents = (job.host, job.documents) if job else ("", 1)
+    return _ask(question, printing, options.get("job-originating-host-name", "") or host, documents, rules)
+
+
+def guess(question: Question, rules: UserNames) -> Ask | None:
+    """What `identify` will nearly always say, without asking cupsd, which writes its own files to the disk at that
+    moment: for a job of one document that has not been printed before. None for any other."""
+    options = parse_options(question.options)
+    created, spool = _seconds(options, "time-at-creation"), _spools.remembered(question.request_root)
+    if not created or spool is None or "time-at-completed" in options:
+        return None
+    printing = Printing(spool_id=spool, cups_job_id=question.cups_job_id, time_at_creation=created)
+    return _ask(question, printing, options.get("job-originating-host-name", ""), 1, rules)
+
+
+def _ask(question: Question, printing: Printing, host: str, documents: int, rules: UserNames) -> Ask:
     return Ask(
-        printing=Printing(
-            spool_id=await _spool(question.request_root),
-            cups_job_id=question.cups_job_id,
-            time_at_creation=created,
-            time_at_completed=completed,
-        ),
+        printing=printing,
         queue=question.queue,
         user_name=map_user_name(question.user, rules),
         cups_user_name=question.user,
         title=question.title,
-        host=options.get("job-originating-host-name", "") or (job.host if job else ""),
+        host=host,
         device_uri=without_password(question.device_uri),
-        documents=job.documents if job else 1,
+        documents=documents,
         incarnation=question.incarnation,
         orphan=cupsd_of(question.incarnation) == 0,
     )

@@ -15,7 +15,7 @@ from backend.wire.messages import JobFacts, Printing
 from provider import foreseen
 from provider.cups.starts import BackendStarts, Start
 from provider.errors import CupsError
-from provider.foreseen import Foreseen
+from provider.foreseen import Early, Foreseen
 from provider.jobs.desk import Session
 from provider.jobs.model import Ask
 from provider.local.protocol import Question
@@ -147,9 +147,10 @@ class Office:
         self.go = asyncio.Event()
         self.fault: CupsError | None = None
         self.go.set()
+        self.right = True
         self.foreseen = Foreseen(self.begin, self.enter, lambda session: self.gone.append(session.number))
 
-    async def begin(self, question: Question, document: int) -> Session:
+    async def begin(self, question: Question, document: int) -> Early:
         await self.go.wait()
         if self.fault is not None:
             raise self.fault
@@ -157,7 +158,10 @@ class Office:
         ask = Ask(printing=Printing(spool_id="s", cups_job_id=1, time_at_creation=1), queue="q", user_name="u")
         reply = asyncio.get_running_loop().create_future()
         self.begun.append(Session(len(self.begun), ask, _no_analysis, reply))
-        return self.begun[-1]
+        return Early(self.begun[-1], self.is_right)
+
+    async def is_right(self) -> bool:
+        return self.right
 
     async def enter(self, session: Session) -> None:
         self.entered.append(session.number)
@@ -197,6 +201,19 @@ def test_a_backend_that_comes_is_given_the_session_that_was_begun(document: Path
             assert session is office.begun[0]
             assert await office.foreseen.claim(7, QUESTION, fd) is None  # once
         assert (len(office.begun), office.entered, office.gone) == (1, [0], [])
+        await office.foreseen.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_job_that_is_not_what_was_guessed_is_begun_anew(document: Path) -> None:
+    async def scenario() -> None:
+        office = Office()
+        office.right = False
+        office.foreseen.note(Start(7, QUESTION, document))
+        with opened(document) as fd:
+            assert await office.foreseen.claim(7, QUESTION, fd) is None
+        assert (office.entered, office.gone) == ([0], [0])
         await office.foreseen.close()
 
     asyncio.run(scenario())

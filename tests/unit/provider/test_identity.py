@@ -1,16 +1,21 @@
 """Which printing it is, and what cupsd's and a printer's answers mean for it."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.structs import replace as change
 
 from backend.wire.messages import Printing
-from provider.cups.client import CupsJob
-from provider.cups.identity import judge_state, ppd_defaults, printing_of_run, question_of
+from provider.cups.client import Cupsd, CupsJob
+from provider.cups.identity import guess, identify, judge_state, ppd_defaults, printing_of_run, question_of
 from provider.cups.ipp import JOB_GROUP, Group, Value
 from provider.cups.printer import UNKNOWN, UNREACHED, Wanted, choose
 from provider.cups.spool import spool_id
 from provider.jobs.model import PrinterWord
+from provider.jobs.user_names import UserNames
 from provider.journal.runs import Started
 
 PRINTING = Printing(spool_id="s", cups_job_id=7, time_at_creation=100)
@@ -50,6 +55,51 @@ def test_a_run_without_the_daemon_is_known_by_what_cupsd_wrote_into_its_options(
     assert printing_of_run(bare, "s", cups_job(9)).time_at_creation == 100
     assert printing_of_run(bare, "s", None).time_at_creation == 99
     assert question_of(written).user == "Anna"
+
+
+class Told:
+    """A cupsd that tells of one job."""
+
+    def __init__(self, job: CupsJob | None) -> None:
+        self._job = job
+
+    async def job(self, _job_id: int) -> CupsJob | None:
+        return self._job
+
+
+OPTIONS = "job-uuid=x job-originating-host-name=desk time-at-creation=100 time-at-processing=101"
+
+
+@pytest.mark.parametrize(
+    ("job", "right"),
+    [
+        (cups_job(5), True),
+        (None, True),  # cupsd does not answer
+        (cups_job(5, created=101), False),
+        (replace(cups_job(5), documents=2), False),
+    ],
+)
+def test_what_is_guessed_counts_only_where_cupsd_says_the_same(
+    tmp_path: Path, job: CupsJob | None, right: bool
+) -> None:
+    root = tmp_path / "spool"
+    root.mkdir()
+    question = question_of(change(started(OPTIONS), request_root=str(root), device_uri="ipp://a:b@p/"))
+    told = asyncio.run(identify(cast("Cupsd", Told(job)), question, UserNames()))
+    guessed = guess(question, UserNames())
+    assert guessed is not None
+    assert (guessed == told) is right
+
+
+def test_a_job_that_was_printed_before_is_not_guessed(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    root.mkdir()
+    for options in (f"{OPTIONS} time-at-completed=150", "job-uuid=x"):
+        question = question_of(change(started(options), request_root=str(root)))
+        asyncio.run(identify(cast("Cupsd", Told(cups_job(5))), question, UserNames()))
+        assert guess(question, UserNames()) is None
+    unseen = question_of(change(started(OPTIONS), request_root=str(tmp_path / "elsewhere")))
+    assert guess(unseen, UserNames()) is None
 
 
 def test_an_option_cannot_smuggle_a_time_in() -> None:
