@@ -36,20 +36,20 @@ class Choice:
 
 
 def start(servers: Iterable[str], random_unit: float) -> Choice:
-    """Begin at a random place of the list: `random_unit` is in [0, 1)."""
-    urls = _distinct(servers)
-    first = int(random_unit * len(urls)) if urls else 0
-    walk = urls[first:] + urls[:first]
+    """Begin with a random server and go round in a random order, so that the clients of one that dies spread over all
+    others: `random_unit` is in [0, 1)."""
+    walk = _shuffled(_distinct(servers), random_unit)
     return Choice(walk, walk[0] if walk else "")
 
 
-def with_servers(choice: Choice, servers: Iterable[str]) -> Choice:
-    """The same choice over a new list: the server in use stays in use where it is still listed."""
+def with_servers(choice: Choice, servers: Iterable[str], random_unit: float = 0.0) -> Choice:
+    """The same choice over a new list: the server in use stays in use where it is still listed. New ones come behind
+    it, in a random order."""
     urls = _distinct(servers)
     if not urls or set(urls) == set(choice.servers):
         return choice
     kept = tuple(url for url in choice.servers if url in urls)
-    walk = kept + tuple(url for url in urls if url not in kept)
+    walk = kept + _shuffled(tuple(url for url in urls if url not in kept), random_unit)
     current = choice.current if choice.current in walk else walk[0]
     return replace(choice, servers=walk, current=current, away={u: a for u, a in choice.away.items() if u in walk})
 
@@ -114,6 +114,16 @@ def backoff_s(round_number: int, random_unit: float) -> float:
 
 def _is_away(choice: Choice, url: str, now_s: float) -> bool:
     return url in choice.away and choice.away[url].until_s > now_s
+
+
+def _shuffled(urls: tuple[str, ...], random_unit: float) -> tuple[str, ...]:
+    """Each order is as likely as any other, for a `random_unit` that is evenly spread."""
+    left, walk = list(urls), []
+    while left:
+        place = random_unit * len(left)
+        walk.append(left.pop(int(place)))
+        random_unit = place - int(place)
+    return tuple(walk)
 
 
 def _distinct(servers: Iterable[str]) -> tuple[str, ...]:

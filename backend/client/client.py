@@ -76,7 +76,7 @@ class ApiClient:
 
     def set_servers(self, urls: Sequence[str]) -> None:
         """Take the cluster's own list of members; an empty list changes nothing."""
-        self._choice = choice.with_servers(self._choice, urls)
+        self._choice = choice.with_servers(self._choice, urls, random.random())
 
     def set_token(self, token: str) -> None:
         """Use this access token from now on."""

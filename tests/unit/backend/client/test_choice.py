@@ -15,6 +15,21 @@ def test_starts_at_a_random_member_and_walks_on_from_there() -> None:
     assert choice.order(choice.start((), 0.0), 0.0) == ()
 
 
+def test_the_clients_of_a_server_that_dies_spread_over_all_others() -> None:
+    urls = [f"http://{name}:1" for name in "abcd"]
+    places = [at / 2400 for at in range(2400)]
+    for made in (
+        [choice.start(urls, unit) for unit in places],
+        [choice.with_servers(choice.start(["http://x:1"], 0.0), ["http://x:1", *urls], unit) for unit in places],
+    ):
+        for first in {state.current for state in made}:
+            mine = [choice.failed(state, first, 0.0).current for state in made if state.current == first]
+            others = set(urls) - {first}
+            assert set(mine) == others
+            assert max(map(mine.count, others)) - min(map(mine.count, others)) <= 6
+    assert len({choice.start(urls, unit).servers for unit in places}) == 24
+
+
 def test_moves_on_after_a_failure_and_stays_there() -> None:
     state = choice.start(URLS, 0.0)
     state = choice.failed(state, "http://a:1", now_s=10.0)

@@ -12,7 +12,7 @@ from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.client.events import events
 from backend.wire.errors import problem
-from backend.wire.messages import GENERATION_HEADER, Event, MemberList
+from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER, Event, MemberList
 
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 LIST = MemberList(generation=1, members=())
@@ -66,6 +66,21 @@ def test_a_server_that_cannot_be_reached_costs_nothing() -> None:
     hosts = Hosts(b=reply(LIST))
     assert ask(hosts, "a", "b") == LIST
     assert hosts.asked == ["a", "b"]
+
+
+def test_a_server_that_wants_its_clients_to_go_is_left_after_its_answer() -> None:
+    async def leaving(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=msgspec.json.encode(LIST), headers={DRAINING_HEADER: "1"})
+
+    async def run() -> list[str]:
+        hosts = Hosts(a=leaving, b=reply(LIST))
+        client = client_of(hosts, "a", "b")
+        for _ in range(3):
+            assert await client.call("GET", "members", None, MemberList, timeout_s=5) == LIST
+        await client.aclose()
+        return hosts.asked
+
+    assert asyncio.run(run()) == ["a", "b", "b"]
 
 
 @pytest.mark.parametrize("code", ["unavailable", "overloaded", "draining", "outcome-unknown", "internal"])
