@@ -147,7 +147,10 @@ def choose(groups: Iterable[Group], wanted: Wanted, up_time: int | None) -> Prin
     words = {_word(group) for group in listed if _fits(group, wanted, up_time)}
     if not words:
         older = replace(wanted, age_s=wanted.age_s + wanted.doubt_s)
-        return UNREACHED if any(_fits(group, older, up_time) for group in listed) else UNKNOWN
+        found = [group for group in listed if _fits(group, older, up_time)]
+        words = {_word(group) for group in found if group.number("job-id") == wanted.printer_job_id}
+        if not words:
+            return UNREACHED if found else UNKNOWN
     return words.pop() if len(words) == 1 else UNREACHED
 
 

@@ -157,8 +157,8 @@ def _merged(record: JobRecord, seen: tuple[RunRecord, ...]) -> tuple[RunRecord, 
 
 def _inspect(state: JobState, moment: Moment) -> Step:
     """Judge the runs by their files; ask the printer about the first that they do not settle."""
-    scheme = rules.scheme_of(state.record.device_uri)
-    runs = tuple(run if run.verdict else change(run, verdict=rules.judge(run, scheme)) for run in state.record.runs)
+    uri = state.record.device_uri
+    runs = tuple(run if run.verdict else change(run, verdict=rules.judge(run, uri)) for run in state.record.runs)
     state = replace(state, record=change(state.record, runs=runs))
     open_run = next((run for run in runs if not run.verdict), None)
     if open_run is None:

@@ -44,14 +44,23 @@ def scheme_of(device_uri: str) -> str:
     return device_uri.partition(":")[0].lower()
 
 
-def judge(run: RunRecord, scheme: str) -> Verdict:
+def waits(device_uri: str) -> bool:
+    """Whether CUPS's ipp backend stays until the printer is done: unless its URI says `waitjob=false` (ipp.c)."""
+    for option in re.split("[&+]", device_uri.partition("?")[2]):
+        name, _, value = option.partition("=")
+        if name.lower() == "waitjob":
+            return value.lower() in ("true", "on", "yes")
+    return True
+
+
+def judge(run: RunRecord, device_uri: str) -> Verdict:
     """What the run's own files prove; "" where the printer has to be asked."""
-    evidence = run.evidence
+    evidence, scheme = run.evidence, scheme_of(device_uri)
     if evidence.unstarted:
         return "nothing"
     well = run.exit_code == 0 and not run.canceled
     if scheme in IPP_SCHEMES:
-        return _judge_ipp(run, well)
+        return _judge_ipp(run, well, waits(device_uri))
     if well:
         return "printed"
     over_network = scheme in ("socket", "lpd")
@@ -62,7 +71,7 @@ def judge(run: RunRecord, scheme: str) -> Verdict:
     )
 
 
-def _judge_ipp(run: RunRecord, well: bool) -> Verdict:
+def _judge_ipp(run: RunRecord, well: bool, waits_for_printer: bool) -> Verdict:
     evidence = run.evidence
     if run.exit_code is None or not evidence.spoke:
         return ""  # killed, or its messages were lost with the machine
@@ -70,9 +79,8 @@ def _judge_ipp(run: RunRecord, well: bool) -> Verdict:
         return "nothing"
     if not evidence.sending:
         return "" if well or evidence.connected else "nothing"  # a full disk may have swallowed what it said next
-    if well and (evidence.printer_state == "completed" or not evidence.waited):
-        return "printed"
-    return ""
+    left_early = not waits_for_printer and evidence.printer_state not in ("canceled", "aborted")
+    return "printed" if well and (evidence.printer_state == "completed" or left_early) else ""
 
 
 def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:

@@ -103,7 +103,11 @@ class Disk:
         for place, written in file.dirty:
             if self._kernel.chance(0.5):
                 continue
-            kept = written[: self._kernel.rng.randint(0, len(written))] if self._kernel.chance(TORN) else written
+            kept = written
+            if self._kernel.chance(TORN):
+                kept = written[: self._kernel.rng.randint(0, len(written))]
+                if self._kernel.chance(0.5):  # the file's size had been written, the rest of its content had not
+                    kept += bytes(len(written) - len(kept))
             if kept:
                 data[len(data) :] = bytes(max(0, place - len(data)))
                 data[place : place + len(kept)] = kept

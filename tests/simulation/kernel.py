@@ -288,7 +288,7 @@ class Network:
         for _ in range(copies):
             delay = kernel.rng.uniform(0.0005, 0.004)
             if kernel.chance(self.slow):
-                delay = kernel.rng.uniform(0.1, 3.0)
+                delay = kernel.rng.uniform(0.1, 6.0)
             target.after(delay, action, life)
 
     def call(

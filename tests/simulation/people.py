@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from backend.intake.model import Body, Expire
-from backend.wire.messages import Adjust, CommandId
+from backend.wire.messages import Adjust, Authorise, CommandId, Report
+from backend.wire.pricing import Printed
 from tests.simulation.auditor import Auditor, Broken
 from tests.simulation.client import Client, Reply
 from tests.simulation.kernel import Kernel, Machine, Network, Process
@@ -43,6 +44,16 @@ class Desk(Process):
         """Somebody sends an old command to this server once more."""
         self.tell(f"replays {_brief(body)} to {server.name}")
         self.after(0.0, lambda: self._ask_one(body.command_id, server, body))
+
+    def stale(self, body: Authorise | Report, server: Server) -> None:
+        """A print server that was restored from a backup says an old thing again, under a new id."""
+        again = msgspec.structs.replace(body, command_id=new_id(self.kernel))
+        if isinstance(again, Report) and self.kernel.chance(0.5):
+            again = msgspec.structs.replace(again, printed=Printed(impressions=1, sheets=1))
+        self.provider_of(again, self._providers[body.command_id])
+        self._auditor.send(again)
+        self.tell(f"says again {_brief(body)} to {server.name}")
+        self.after(0.0, lambda: self._ask_one(again.command_id, server, again))
 
     def misuse(self, body: Body, server: Server) -> None:
         """Somebody uses an old id for something else."""

@@ -16,8 +16,16 @@ STEPS: Final = 500
 
 FAULTS: Final = (
     "kill-server", "stop-server", "kill-database", "cut", "jump", "kill-daemon", "stop-daemon", "kill-backend",
-    "stop-backend", "kill-inner", "kill-cupsd", "power", "full",
+    "stop-backend", "kill-inner", "kill-cupsd", "power", "full", "jam", "late-run",
 )  # fmt: skip
+STORMS: Final = (  # what is worth having at the same time more often than chance gives it
+    ("kill-daemon", "stop-backend", "kill-cupsd", "stop-daemon"),
+    ("kill-daemon", "power"),
+    ("kill-daemon", "jump"),
+    ("stop-server", "cut", "jump"),
+    ("jam", "kill-inner", "kill-backend"),
+    ("late-run",),
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def make(seed: int, steps: int = STEPS) -> Plan:
         create_users=rng.random() < 0.8,
         loss=rng.choice((0.0, 0.0, 0.01, 0.05)),
         double=rng.choice((0.0, 0.02, 0.1)),
-        slow=rng.choice((0.0, 0.0, 0.01, 0.05)),
+        slow=rng.choice((0.0, 0.0, 0.01, 0.05, 0.2)),
         items=tuple(sorted(items, key=lambda item: item.step)),
     )
 
@@ -92,6 +100,8 @@ def _prints(rng: random.Random, steps: int, providers: int) -> list[Item]:
             items.append(Item(later, "cancel", number=number))
         elif rng.random() < 0.25:
             items.append(Item(later, "restart", number=number))
+        if rng.random() < 0.15:
+            items.append(Item(later, "alter", number=number, seconds=rng.randint(1, 7)))
     return items
 
 
@@ -99,13 +109,18 @@ def _money(rng: random.Random, steps: int) -> list[Item]:
     items = []
     for _ in range(rng.randint(2, 10)):
         step, user = rng.randint(1, steps), rng.choice((*USERS, *GUESTS))
-        what = rng.choice(("adjust", "adjust", "adjust", "set", "configure", "replay", "replay", "misuse"))
+        what = rng.choice(
+            ("adjust", "adjust", "adjust", "set", "configure", "replay", "replay", "misuse", "stale", "stale")
+        )
         number = rng.choice((-3000, -1000, -500, 500, 2000, 700))
         items.append(Item(step, what, name=user, number=number, flag=rng.random() < 0.5))
     return items
 
 
 def _faults(rng: random.Random, steps: int, servers: int, providers: int) -> list[Item]:
+    if rng.random() < 0.3:
+        kinds = list(rng.choice(STORMS))
+        return [_fault(rng, rng.choice(kinds), steps, servers, providers) for _ in range(rng.randint(2, 10))]
     kinds = [kind for kind in FAULTS if rng.random() < 0.35]
     if not kinds:
         return []
@@ -117,7 +132,7 @@ def _fault(rng: random.Random, what: str, steps: int, servers: int, providers: i
     server, printing = f"server{rng.randint(1, servers)}", f"print{rng.randint(1, providers)}"
     short, long = rng.uniform(0.0, 3.0), rng.uniform(1.0, 15.0)
     if what.endswith("-server"):
-        return Item(step, what, name=server, seconds=rng.choice((short, long)))
+        return Item(step, what, name=server, seconds=rng.choice((short, long)), flag=rng.random() < 0.5)
     if what == "kill-database":
         return Item(step, what, name="database", seconds=short)
     if what == "cut":
@@ -125,10 +140,15 @@ def _fault(rng: random.Random, what: str, steps: int, servers: int, providers: i
         rng.shuffle(ends)
         return Item(step, what, name=ends[0], other=ends[1], seconds=long, flag=rng.random() < 0.5)
     if what == "jump":
-        machine = rng.choice((server, "database", printing, printing))
+        machine = rng.choice((server, "database", "database", printing))
         return Item(step, what, name=machine, number=rng.choice((-3600, 3600, -7, 61)))
     if what == "power":
-        return Item(step, what, name=printing, seconds=rng.uniform(2.0, 20.0))
+        clock = rng.choice((0, 0, 0, -7, -3600, 3600))  # a machine's own clock is not always right after a night
+        return Item(step, what, name=printing, seconds=rng.uniform(2.0, 20.0), number=clock)
+    if what == "late-run":
+        return Item(step // 3, what, name=printing, seconds=rng.uniform(0.6, 3.0))
+    if what == "jam":
+        return Item(step, what, name=printing, seconds=rng.uniform(1.0, 3.0), number=rng.choice((0, 1, 7)))
     seconds = rng.choice((short, long, rng.uniform(25, 60))) if what in ("stop-backend", "kill-daemon") else short
     if what in ("stop-daemon", "full"):
         seconds = long

@@ -89,6 +89,12 @@ class Printer:
         if not job.whole and job.state < CANCELED:
             self._end(job, ABORTED)
 
+    def jam(self) -> None:
+        """The job that is being printed ends here."""
+        job = next((job for job in self.jobs if job.whole and job.state < CANCELED), None)
+        if job is not None:
+            self._end(job, ABORTED)
+
     @property
     def is_idle(self) -> bool:
         return all(job.state >= CANCELED for job in self.jobs)
@@ -168,11 +174,14 @@ class Site:
     daemon: "Daemon" = field(init=False)
     backends: list["Backend"] = field(default_factory=list)
     inners: list["Inner"] = field(default_factory=list)
+    lost_power: bool = False
+    on_permission: "Callable[[Backend], None] | None" = None  # a trap of the plan's, sprung once
 
     def lose_power(self) -> None:
         for process in (*self.inners, *self.backends, self.cupsd, self.daemon):
             process.kill(silently=True)
         self.disk.lose_power()
+        self.lost_power = True
         self.machine.boot += 1
 
     def living(self) -> "list[Process]":
@@ -231,6 +240,12 @@ class Cupsd(Process):
         job.state = PENDING
         self.after(0.0, self._next)
         return True
+
+    def alter(self, title: str, pages: int) -> None:
+        """A person changes a job that waits (`lp -i ID -n COPIES`), also one that was begun before."""
+        job = self.find(title)
+        if self.alive and job is not None and job.state == PENDING:
+            job.pages = pages
 
     def find(self, title: str) -> Job | None:
         return next((job for job in self.jobs.values() if job.title == title), None)
@@ -322,6 +337,7 @@ class Backend(Process):
         self.incarnation = cupsd.incarnation
         self.created, self.completed = job.created, job.completed
         self.printing = job.printing
+        self.pages = job.pages
         self._parent_life = cupsd.life
         self._canceled = False
         self._may_cancel = False
@@ -449,6 +465,10 @@ class Backend(Process):
     async def _print(self, permission: Print) -> int:
         valid_until_s = self.monotonic_s() + PERMISSION_S
         self._may_cancel = True
+        trap, self.site.on_permission = self.site.on_permission, None
+        if trap is not None:
+            trap(self)
+        self.effect()
         name, disk = permission.name, self.site.disk
         try:
             if not permission.job_id:
@@ -475,7 +495,7 @@ class Backend(Process):
     def _keep_document(self, name: str) -> None:
         self.effect()
         kept = self.site.disk.create(f"{name}.doc")
-        self.site.disk.write(kept, 0, str(self.job.pages).encode())
+        self.site.disk.write(kept, 0, str(self.pages).encode())
         self.effect()
         self.site.disk.sync(kept)
 
@@ -552,6 +572,7 @@ class Inner(Process):
         self._site = backend.site
         self._document = backend.job
         self._printing = backend.printing
+        self._pages = backend.pages
         self._log = log
         self._told = told
         self.job: PrinterJob | None = None
@@ -583,7 +604,7 @@ class Inner(Process):
         self._say("DEBUG: Connected to printer:631...\n")
         await self.sleep(rng.uniform(0.02, 0.2))
         self.effect()
-        job = self.job = printer.create(document.title, document.user, document.pages, self._printing)
+        job = self.job = printer.create(document.title, document.user, self._pages, self._printing)
         self.effect()
         self._say(f"INFO: Print file accepted - job ID {job.number}.\n")
         self.effect()
@@ -596,6 +617,7 @@ class Inner(Process):
         while job.state < CANCELED:
             await self.sleep(0.5)
         self.effect()
+        code = FAILED if job.state == ABORTED and rng.random() < 0.5 else OK
         word = {CANCELED: "canceled", ABORTED: "aborted", COMPLETED: "completed"}[job.state]
         self._say(f"DEBUG: job-impressions-completed integer {job.done}\nDEBUG: job-state enum {word}\n")
-        self.exit(OK)
+        self.exit(code)

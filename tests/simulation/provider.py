@@ -29,7 +29,7 @@ from tests.simulation.client import Client, Reply
 from tests.simulation.disk import File
 from tests.simulation.kernel import Future, Network, Process
 from tests.simulation.people import Desk
-from tests.simulation.printing import Connection, Site
+from tests.simulation.printing import Backend, Connection, Inner, Site
 from tests.simulation.server import Answered, Server
 
 TOKENS_A_LIFE = 1 << 32
@@ -412,7 +412,7 @@ class Daemon(Process):
     def _analyse(self, job_id: str, token: int, number: int) -> None:
         connection = self._sessions.get(number)
         if connection is not None:
-            self._feed(job_id, ev.Analysed(token, _facts(connection.backend.job.pages)))
+            self._feed(job_id, ev.Analysed(token, _facts(connection.backend.pages)))
 
     async def _authorise(self, job_id: str, token: int, record: JobRecord, deadline_s: float) -> None:
         body = messages.authorise(record)
@@ -435,14 +435,14 @@ class Daemon(Process):
         now_s = self.monotonic_s()
         for name in names:
             file = self.site.disk.files.get(f"{name}.run")
-            for process, life in file.holders if file is not None else ():
-                if process.alive and process.life == life and process in self.site.inners:
-                    first = self._told_to_end.setdefault(f"{name} {process.name}", now_s)
-                    inner = self.site.inners[self.site.inners.index(process)]
-                    if now_s - first > KILL_AFTER_S:
-                        inner.kill()
-                    elif first == now_s:
-                        inner.after(0.0, inner.terminate)
+            for process, life in tuple(file.holders) if file is not None else ():
+                if not process.alive or process.life != life or not isinstance(process, Backend | Inner):
+                    continue
+                first = self._told_to_end.setdefault(f"{name} {process.name}", now_s)
+                if now_s - first > KILL_AFTER_S:
+                    process.kill()
+                elif first == now_s:
+                    process.after(0.0, process.terminate)
 
     # ------------------------------------------------------------ the uplink
 

@@ -107,6 +107,7 @@ def _last_word(world: World, outcome: Outcome) -> None:
         "commits": world.auditor.commits,
         "terms": len(world.auditor.terms),
         "answers": len(world.auditor.told),
+        "excused": world.excused,
     }
 
 
@@ -136,7 +137,15 @@ def _check_printings(world: World, ledger: checked.Ledger) -> None:
 
 
 def _excused(world: World, fault: checked.Fault, ledger: checked.Ledger) -> bool:
-    return False
+    """A machine that lost its power, its messages and its clock cannot tell which of the printer's jobs was its own:
+    then the stated rule is the whole job, marked estimated."""
+    if fault.rule != "P1" or not any(title == fault.subject.partition("/")[0] for _, title, _ in world.wishes):
+        return False
+    site = next(site for site, title, _ in world.wishes if title == fault.subject.partition("/")[0])
+    estimated = any("estimated" in job.marks for job in ledger.jobs if job.title == fault.subject)
+    excused = estimated and site.lost_power and site.machine.jumped_s != 0
+    world.excused += excused
+    return excused
 
 
 def _replay_everything(world: World) -> None:

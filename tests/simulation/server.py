@@ -21,10 +21,11 @@ LANES = 2
 MAX_BATCH = 8
 DEADLINE_S = 5.0
 RETRY_S = (0.02, 0.05, 0.1, 0.25)
-HEARTBEAT_S = 1.0
+HEARTBEAT_S = 1.25
 LEASE_S = 5.0
-DUTY_S = 4.0
-GRACE_MS = 40_000
+DUTY_S = 3.0
+ROUNDS = 2  # of work that the leader does for a duty without asking itself again whether it leads
+GRACE_MS = 6_000
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -240,19 +241,29 @@ class Server(Process):
             await self.sleep(DUTY_S if self.leads else HEARTBEAT_S)
 
     async def _lead(self, term: int) -> None:
-        database, name, process = self._database, self.name, self._process
-        number = await self._ask(lambda reply: database.fence(name, term, process, reply))
-        if isinstance(number, int):
-            self.effect()
-            await self._ask(lambda reply: database.fenced_write(name, number, term, process, reply))
+        database = self._database
+        for _ in range(ROUNDS):
+            if not await self._write_as_leader(term):
+                return
+            await self.sleep(self.kernel.rng.choice((0.0, 0.5)))
         found = await self._ask(lambda reply: reply(database.silent_jobs(GRACE_MS)))
         if found is GONE:
             return
         job_ids, silent_since = found
         for job_id in job_ids:
+            await self.sleep(self.kernel.rng.choice((0.0, 0.3, 2.5)))  # it may be the last of many
             body = Expire(command_id=self.kernel.fresh_id(), job_id=job_id, term=term, silent_since=silent_since)
             self._expires(body)
             self.effect()
             answer: Future[Answered] = Future()
             self.submit(body, 0, answer.set)
             await answer
+
+    async def _write_as_leader(self, term: int) -> bool:
+        """One transaction of the leader's; False when the term was another's or nobody answered."""
+        database, name, process = self._database, self.name, self._process
+        number = await self._ask(lambda reply: database.fence(name, term, process, reply))
+        if not isinstance(number, int):
+            return False
+        self.effect()
+        return await self._ask(lambda reply: database.fenced_write(name, number, term, process, reply)) is True

@@ -23,6 +23,8 @@ MENDED = {
     42: "the messages of a run that had ended were lost with the power",
     1040: "a clock set back while the machine was off: the printer's job looked too old to be the run's",
     588: "a document that came out twice was not marked",
+    803: "a job whose number the printer had told was not believed to be the run's after a loss of power",
+    1486: "a run that never said that it waited for its printer counted as printed whole",
 }
 
 

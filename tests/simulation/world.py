@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from backend.jobs.model import QueueRow
-from backend.wire.messages import Adjust, ConfigureAccount, SetBalance
+from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
 from tests.simulation.auditor import Auditor
 from tests.simulation.database import Database
 from tests.simulation.disk import Disk
 from tests.simulation.kernel import Kernel, Machine, Network, Process
 from tests.simulation.people import Desk, new_id, replayable
 from tests.simulation.plan import BALANCES, PRICES, USERS, Item, Plan
-from tests.simulation.printing import Cupsd, Printer, Site
+from tests.simulation.printing import Backend, Cupsd, Printer, Site
 from tests.simulation.provider import Daemon
 from tests.simulation.server import Server
 
@@ -35,7 +35,7 @@ class World:
         self.wishes: list[tuple[Site, str, Item]] = []
         self.printings: dict[str, str] = {}
         self.canceled: dict[str, None] = {}
-        self.power_losses = 0
+        self.excused = 0
         self._at = 0
         self._healed = False
 
@@ -121,6 +121,9 @@ class World:
             "configure": self._configure,
             "replay": self._replay,
             "misuse": self._misuse,
+            "stale": self._stale,
+            "alter": self._alter,
+            "jam": self._jam,
             "kill-server": self._kill,
             "stop-server": self._stop,
             "kill-database": self._kill,
@@ -134,6 +137,7 @@ class World:
             "kill-cupsd": lambda item: self._kill_part(item, "cupsd"),
             "power": self._power,
             "full": self._full,
+            "late-run": self._late_run,
         }
         actions[item.what](item)
 
@@ -147,8 +151,11 @@ class World:
     def _cancel(self, item: Item) -> None:
         if item.number < len(self.wishes):
             site, title, _ = self.wishes[item.number]
-            if site.cupsd.cancel(title):
-                self.canceled[title] = None
+            self._cancel_title(site, title)
+
+    def _cancel_title(self, site: Site, title: str) -> None:
+        if site.cupsd.cancel(title):
+            self.canceled[title] = None
 
     def _restart(self, item: Item) -> None:
         if item.number < len(self.wishes):
@@ -190,6 +197,15 @@ class World:
         if known:
             self.desk.misuse(self.kernel.rng.choice(known), self.kernel.rng.choice(self.servers))
 
+    def _stale(self, item: Item) -> None:
+        known = [body for body in replayable(self.auditor) if isinstance(body, Authorise | Report)]
+        if known:
+            self.desk.stale(self.kernel.rng.choice(known), self.kernel.rng.choice(self.servers))
+
+    def _alter(self, item: Item) -> None:
+        for site, title, _ in self.wishes[item.number % 10 :]:
+            site.cupsd.alter(title, int(item.seconds))
+
     # ------------------------------------------------------------ faults
 
     def _later(self, seconds: float, undo: Callable[[], None]) -> None:
@@ -206,6 +222,8 @@ class World:
 
     def _stop(self, item: Item) -> None:
         process = self._named(item.name)
+        if item.flag:  # whoever leads
+            process = next((server for server in self.servers if server.leads), process)
         process.tell(f"is stopped for {item.seconds:.1f} s")
         process.stop()
         self._later(item.seconds, process.resume)
@@ -258,10 +276,41 @@ class World:
     def _power(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)
         self.kernel.tell(site.name, "loses power")
-        self.power_losses += 1
+        if item.number:
+            self.kernel.tell(site.name, f"comes back with its clock set by {item.number} s")
+            self.machines[site.name].jumped_s += item.number
         site.lose_power()
         self._later(item.seconds, site.cupsd.start)
         self._later(item.seconds + 0.2, site.daemon.start)
+
+    def _jam(self, item: Item) -> None:
+        """The printer gives up what it prints; should cupsd try again, the person may have changed the job."""
+        site = next(site for site in self.sites if site.name == item.name)
+        job = site.cupsd.running.job if site.cupsd.running is not None else None
+        site.printer.jam()
+        if job is not None and item.number:
+            self._later(item.seconds, lambda: site.cupsd.alter(job.title, item.number))
+
+    def _late_run(self, item: Item) -> None:
+        """The next backend that may print is stopped; its job is canceled in cupsd's next life, and reported to servers
+        that are slow to answer; then the backend goes on and prints by what it was once told."""
+        site = next(site for site in self.sites if site.name == item.name)
+
+        def sprung(backend: Backend) -> None:
+            title, life = backend.job.title, backend.life
+            backend.tell("is stopped with its permission in hand")
+            backend.stop()
+            site.cupsd.kill()
+            site.daemon.kill()
+            self._later(0.3, site.cupsd.start)
+            self._later(0.35, lambda: self._cancel_title(site, title))
+            self._later(0.4, site.daemon.start)
+            self._later(item.seconds, lambda: backend.resume() if backend.life == life else None)
+            for server in self.servers:
+                self._later(0.38, server.stop)
+                self._later(item.seconds + 7.5, server.resume)
+
+        site.on_permission = sprung
 
     def _full(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)

@@ -175,6 +175,8 @@ def test_after_a_restart_a_job_that_looks_too_old_may_be_it_all_the_same() -> No
     assert choose([printer_job(created=900)], after_restart, UP_TIME) == UNREACHED
     assert choose([printer_job(created=900), printer_job(6)], after_restart, UP_TIME) == COMPLETED
     assert choose([printer_job(created=-7000)], after_restart, UP_TIME) == UNKNOWN
+    known = Wanted(5, "letter", "anna", 20, doubt_s=7200)
+    assert choose([printer_job(5, created=900)], known, UP_TIME) == COMPLETED  # number, name and user all fit
 
 
 def test_a_job_that_waits_for_its_document_says_so() -> None:

@@ -47,7 +47,8 @@ from provider.jobs.events import (
     Written,
 )
 from provider.jobs.machine import step
-from provider.jobs.model import Ask, CupsState, Evidence, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import Ask, CupsState, Ending, Evidence, JobRecord, PrinterWord, RunRecord
+from provider.jobs.rules import NOTHING
 from provider.jobs.state import JobState, Moment, begin, resume
 
 FACTS = JobFacts(impressions=10, sheets=10)
@@ -532,3 +533,19 @@ def test_what_came_out_twice_is_marked() -> None:
     )
     state, _ = step(JobState(record, stage="asking_cups", token=4), CupsSaid(4, "completed"), Moment(0.0, 0, "id"))
     assert state.record.possible_duplicate
+
+
+def test_an_answer_for_an_older_report_settles_nothing() -> None:
+    ending = Ending(command_id="c", revision=2, outcome="completed", printed=NOTHING, estimated=False)
+    record = JobRecord(
+        job_id="job-1",
+        printing=ASK.printing,
+        queue="q",
+        user_name="anna",
+        created_at=0,
+        phase="ended",
+        ending=ending,
+    )
+    state = JobState(record, stage="reporting", on_disk=True)
+    assert step(state, Reported(1), Moment(0.0, 0, "id")) == (state, ())
+    assert step(state, Reported(2), Moment(0.0, 0, "id"))[0].record.phase == "settled"

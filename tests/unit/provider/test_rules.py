@@ -55,10 +55,14 @@ def test_no_log_whatever_makes_reading_it_fail(noise: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "exit_code", "canceled", "found", "expected"),
+    ("uri", "exit_code", "canceled", "found", "expected"),
     [
         ("ipp", 0, False, evidence(printer_state="completed"), "printed"),
-        ("ipp", 0, False, evidence(waited=False), "printed"),  # ?waitjob=false
+        ("ipp://p/?waitjob=false", 0, False, evidence(waited=False), "printed"),
+        ("ipp://p/?a=b+waitjob=off", 0, False, evidence(waited=False), "printed"),
+        ("ipp://p/?waitjob=true", 0, False, evidence(waited=False), ""),
+        ("ipp", 0, False, evidence(waited=False), ""),  # a full disk may have swallowed that it waited, and for what
+        ("ipp://p/?waitjob=false", 0, False, evidence(waited=False, printer_state="canceled"), ""),
         ("ipp", 0, False, evidence(printer_state="processing"), ""),  # ended with 0 although the printer aborted it
         ("ipp", 0, False, evidence(printer_state="aborted"), ""),
         ("ipp", 0, False, evidence(as_raster=True), "nothing"),  # CUPS runs it again as raster
@@ -82,9 +86,9 @@ def test_no_log_whatever_makes_reading_it_fail(noise: bytes) -> None:
     ],
 )
 def test_what_a_run_s_own_files_prove(
-    scheme: str, exit_code: int | None, canceled: bool, found: Evidence, expected: str
+    uri: str, exit_code: int | None, canceled: bool, found: Evidence, expected: str
 ) -> None:
-    assert rules.judge(run(exit_code=exit_code, canceled=canceled, evidence=found), scheme) == expected
+    assert rules.judge(run(exit_code=exit_code, canceled=canceled, evidence=found), uri) == expected
 
 
 @pytest.mark.parametrize(
