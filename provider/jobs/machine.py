@@ -189,9 +189,9 @@ def _judged(state: JobState, moment: Moment) -> Step:
     """Every run so far is judged: print, say that it is done, or see whether the job is over."""
     record = state.record
     if state.session is None or state.ask is None:
-        if record.phase == "ended":
+        if record.phase == "ended" and rules.is_told(record):
             return replace(state, stage="reporting"), ()
-        if record.phase in ("settled", "denied"):
+        if record.phase == "denied" or (record.phase == "settled" and rules.is_told(record)):
             return replace(state, stage="over"), (Forget(),)
         printed = any(run.verdict == "printed" for run in record.runs)
         return _close(state, "completed", moment) if printed and record.documents == 1 else _ask_cups(state)
@@ -214,7 +214,7 @@ def _finish(state: JobState, moment: Moment) -> Step:
         state = replace(state, stage="finishing", token=state.token + 1)
         return state, (Write(state.token, record),)
     state, effects = _answer(state, Finished())
-    if record.phase in ("ended", "settled"):
+    if record.phase in ("ended", "settled") and rules.is_told(record):
         over = record.phase == "settled"
         return replace(state, stage="over" if over else "reporting"), (*effects, *((Forget(),) if over else ()))
     closed, more = _close(state, "completed", moment)

@@ -140,6 +140,11 @@ def charge(runs: Iterable[RunRecord]) -> tuple[Printed, bool]:
     return total, any(estimated for _, estimated in largest.values())
 
 
+def is_told(record: JobRecord) -> bool:
+    """Whether the ending says what the runs that are known now come to."""
+    return record.ending is not None and charge(record.runs)[0] == record.ending.printed
+
+
 def came_out_twice(runs: Iterable[RunRecord]) -> bool:
     """Whether more than one run of the same document put something on paper: charged once, and marked."""
     documents = [run.document for run in runs if printed_by(run)[0].impressions]

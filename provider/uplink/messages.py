@@ -24,6 +24,12 @@ def authorise(record: JobRecord) -> Authorise:
     )
 
 
+def is_reportable(record: JobRecord | None) -> bool:
+    """Whether what the record's ending says is to be reported: not while the job may print again, since its facts
+    change then and the ending's id must not stand for two contents. Its next ending says it all."""
+    return record is not None and record.ending is not None and record.phase in ("ended", "settled")
+
+
 def report(record: JobRecord) -> Report:
     """What the record's ending says. Raises ValueError for a record that has none."""
     ending = record.ending

@@ -101,7 +101,7 @@ class Uplink:
     async def _send(self, parcel: Parcel, sink: ReportSink) -> None:
         try:
             record = await sink.fetch(parcel.job_id)
-            if record is None or record.ending is None:
+            if record is None or not messages.is_reportable(record):
                 self.outbox.drop(parcel.job_id)
                 return
             await self._report(record, messages.report(record), sink)

@@ -225,7 +225,8 @@ class Auditor:
     def _expire(self, body: Expire, answer: dict[str, Any]) -> None:
         job = self._jobs[body.job_id]
         account = self._account(job.account_id)
-        due = body.job_id in account.reserved and job.renewed_at < body.silent_since
+        leads = body.term == max(self.terms, default=0)  # P10
+        due = leads and body.job_id in account.reserved and job.renewed_at < body.silent_since
         self._expect(body, answer["code"], "" if due else "superseded")
         if due:
             del account.reserved[body.job_id]

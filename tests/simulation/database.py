@@ -47,6 +47,7 @@ class Transaction:
     claims: dict[str, str]
     job_ids: list[str]
     users: dict[str, UserRow]
+    fenced: bool
     writes: Writes | None = None
 
 
@@ -131,7 +132,9 @@ class Database(Process):
         key, reads, reply = self._queue.pop(0)
         session = MemorySession(self.store)
         rows = at_once(session.begin(reads))
-        held = self._held_by = Transaction(key, session, dict(reads.claims), reads.job_ids, dict(self.store.users))
+        held = self._held_by = Transaction(
+            key, session, dict(reads.claims), reads.job_ids, dict(self.store.users), reads.fenced
+        )
         self.after(IDLE_S, lambda: self._end_idle(held))
         reply(rows)
 
@@ -199,7 +202,8 @@ class Database(Process):
 
     def _take_over(self, term: int, beat: int, process: str) -> int | None:
         lease = self.lease
-        if (lease.term, lease.beat) != (term, beat) or lease.shared:
+        fenced = self._held_by is not None and self._held_by.fenced
+        if (lease.term, lease.beat) != (term, beat) or lease.shared or fenced:
             return None
         lease.term, lease.holder, lease.beat = term + 1, process, beat + 1
         self.store.term = lease.term

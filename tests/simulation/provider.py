@@ -483,7 +483,7 @@ class Daemon(Process):
     async def _send(self, parcel: Parcel) -> None:
         assert self.journal is not None
         record = self.journal.records.get(parcel.job_id)
-        if record is None or record.ending is None:
+        if record is None or not messages.is_reportable(record):
             self.outbox.drop(parcel.job_id)
             return
         body = messages.report(record)

@@ -24,6 +24,8 @@ MENDED = {
     1040: "a clock set back while the machine was off: the printer's job looked too old to be the run's",
     588: "a document that came out twice was not marked",
     803: "a job whose number the printer had told was not believed to be the run's after a loss of power",
+    2494: "the facts of a new attempt were reported under the id of the report before it",
+    20292: "a run that was found once its job was reported was told as finished and never charged",
     1486: "a run that never said that it waited for its printer counted as printed whole",
 }
 

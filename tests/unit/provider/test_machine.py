@@ -549,3 +549,21 @@ def test_an_answer_for_an_older_report_settles_nothing() -> None:
     state = JobState(record, stage="reporting", on_disk=True)
     assert step(state, Reported(1), Moment(0.0, 0, "id")) == (state, ())
     assert step(state, Reported(2), Moment(0.0, 0, "id"))[0].record.phase == "settled"
+
+
+def test_a_printed_run_that_the_ending_does_not_tell_of_is_told_in_the_next() -> None:
+    """Found by the simulator: an orphan that printed after its job was reported came to ask, and its run was lost."""
+    ending = Ending(command_id="c", revision=1, outcome="canceled", printed=NOTHING, estimated=False)
+    record = JobRecord(
+        job_id="job-1", printing=ASK.printing, queue="q", user_name="anna", created_at=0, phase="ended", ending=ending
+    )
+    late = RunRecord(number=1, name="job-1.1", started_at=0, exit_code=0, facts=FACTS, verdict="printed")
+    for asks in (None, 5):
+        for phase in ("ended", "settled"):
+            state = JobState(replace(record, phase=phase), stage="looking", token=3, on_disk=True)
+            if asks is not None:
+                state = dataclasses.replace(state, session=asks, ask=ASK)
+            state, effects = step(state, RunsSeen(3, (late,), locked=False, highest=1), Moment(0.0, 0, "id"))
+            assert state.record.ending is not None
+            assert (state.stage, state.record.ending.revision) == ("closing", 2)
+            assert any(isinstance(effect, Write) for effect in effects)

@@ -2,8 +2,13 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from backend.wire.messages import Printing
+from provider.jobs.model import Ending, JobRecord
+from provider.jobs.rules import NOTHING
 from provider.uplink.machine import LONGEST_PAUSE_S, MAX_IN_FLIGHT, REFUSED_PAUSE_S, Outbox
+from provider.uplink.messages import is_reportable
 
 
 def filled(count: int) -> Outbox:
@@ -88,3 +93,17 @@ def test_everything_is_sent_in_the_end(fates: list[str], count: int) -> None:
                     outbox.refused(parcel.job_id, parcel.revision, now_s, "invalid")
         now_s = max(now_s, outbox.wake_at_s() or now_s)
     assert len(delivered) == count
+
+
+def test_a_job_that_may_print_again_is_not_reported_under_its_old_ending() -> None:
+    """Found by the simulator: the facts of a new attempt went out under the id of the report before it."""
+    ending = Ending(command_id="c", revision=1, outcome="aborted", printed=NOTHING, estimated=False)
+    printing = Printing(spool_id="s", cups_job_id=1, time_at_creation=1)
+    record = JobRecord(
+        job_id="j", printing=printing, queue="q", user_name="u", created_at=0, phase="ended", ending=ending
+    )
+    assert is_reportable(record)
+    assert is_reportable(replace(record, phase="settled"))
+    assert not is_reportable(replace(record, phase="open", attempt=2))
+    assert not is_reportable(replace(record, ending=None))
+    assert not is_reportable(None)
