@@ -52,6 +52,9 @@ from backend.intake.store_postgresql import PostgresqlStore
 from backend.intake.store_sqlite import SqliteStore
 from backend.jobs.queries import describe_jobs
 from backend.jobs.service import silent_jobs
+from backend.notices.mail import Mailer, MailSettings
+from backend.notices.notifier import EVERY_S as NOTIFY_EVERY_S
+from backend.notices.notifier import Notifier
 from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
 from backend.people.service import provision_users
@@ -97,6 +100,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     cluster: ClusterSettings = ClusterSettings()
     ledger: LedgerSection = LedgerSection()
     dns: DnsSettings = DnsSettings()
+    mail: MailSettings = MailSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
@@ -397,7 +401,14 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         patroni=patroni,
         database_watch=DatabaseWatch(database, patroni, lambda: agent.term, agent.identity.process),
         dns=_dns_keeper(settings, database, agent, clock),
+        notifier=_notifier(settings, database, agent),
     )
+
+
+def _notifier(settings: ServerSettings, database: Database, agent: ClusterAgent) -> Notifier | None:
+    if not settings.mail.server:
+        return None
+    return Notifier(database, agent.identity.process, Mailer(settings.mail), lambda: agent.snapshot)
 
 
 def _dns_keeper(
@@ -474,6 +485,8 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
     ]
     if services.dns is not None:
         duties.append(Duty("DNS", settings.cluster.heartbeat_s, services.dns.tend))
+    if services.notifier is not None:
+        duties.append(Duty("mail", NOTIFY_EVERY_S, services.notifier.tend))
     return duties
 
 

@@ -125,6 +125,7 @@ def families(services: Services, picture: Topology | None, version: str, now_s: 
         *_cluster(services, now_s),
         *_printing(picture),
         *_dns(services),
+        *_mail(services),
     ]
 
 
@@ -210,6 +211,22 @@ def _dns(services: Services) -> Iterator[Metric]:
         updates.add_metric([], keeper.update_count)
         failures.add_metric([], keeper.failure_count)
     yield from (up, addresses, updates, failures)
+
+
+def _mail(services: Services) -> Iterator[Metric]:
+    """Of the mails to administrators; without values where none are sent, or by another server."""
+    waiting = GaugeMetricFamily("inkeeper_mails_waiting", "Mails that were not sent yet")
+    oldest = GaugeMetricFamily("inkeeper_mail_oldest_seconds", "Age of the oldest mail that was not sent yet")
+    sent = CounterMetricFamily("inkeeper_mails_sent", "Mails sent")
+    failures = CounterMetricFamily("inkeeper_mail_failures", "Tries to send a mail that failed")
+    notifier = services.notifier
+    if notifier is not None and services.agent.leads:
+        waiting.add_metric([], notifier.waiting.count)
+        oldest.add_metric([], notifier.waiting.oldest_s)
+    if notifier is not None:
+        sent.add_metric([], notifier.sent_count)
+        failures.add_metric([], notifier.failure_count)
+    yield from (waiting, oldest, sent, failures)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -13,6 +13,7 @@ from backend.cluster.events import EventHub
 from backend.cluster.patroni import Patroni
 from backend.db.engine import Database
 from backend.intake.service import Intake
+from backend.notices.notifier import Notifier
 from backend.wire.messages import Ledger
 
 
@@ -33,6 +34,7 @@ class Services:
     patroni: Patroni
     database_watch: DatabaseWatch
     dns: DnsKeeper | None = None  # None where no name is kept
+    notifier: Notifier | None = None  # None where no mail is sent
     answered: Counts[int] = field(default_factory=Counts)  # HTTP requests by status
     draining: bool = field(default=False)
     under_way: int = field(default=0)

@@ -16,10 +16,11 @@ from backend.db.metadata import metadata
 from backend.intake import tables as intake
 from backend.jobs import tables as jobs
 from backend.ledger import tables as ledger
+from backend.notices import tables as notices
 from backend.people import tables as people
 from backend.printers import tables as printers
 
-OWNERS = (access, cluster, intake, jobs, ledger, people, printers)
+OWNERS = (access, cluster, intake, jobs, ledger, notices, people, printers)
 ONLY_ON_POSTGRESQL = {"ix_transfer_at"}  # BRIN; SQLite reads rows in the order they were written
 
 

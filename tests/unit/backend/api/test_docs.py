@@ -25,6 +25,8 @@ def test_every_setting_of_the_file_is_told_with_its_default(section: str, name: 
     shown = line.split("|")[2].strip().strip("`")
     if isinstance(default, float):
         assert float(shown) == default
+    elif isinstance(default, bool):
+        assert shown == str(default).lower()
     elif default not in ("", ()):
         assert shown == str(default)
 
