@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options, rest = _parser().parse_known_args(arguments)
+    options, rest = _parser().parse_known_args(_with_plain_values(arguments))
     if options.command in LATER:  # whatever its arguments are
         raise Failure(f"`{options.command}` is not available in this version")
     if rest:
@@ -122,6 +122,15 @@ def _run(arguments: Sequence[str]) -> int:
         return int(options.run(options, settings))
     except (DatabaseError, ListenError, SettingInvalid) as error:
         raise Failure(str(error)) from error
+
+
+def _with_plain_values(arguments: Sequence[str]) -> list[str]:
+    """A setting's value may begin with a dash (one secret in 64 does); argparse takes it for an option unless told."""
+    for at in range(len(arguments) - 1):
+        after = list(arguments[at + 2 :])
+        if list(arguments[at : at + 2]) == ["config", "set"] and not {"--", "-h", "--help"} & set(after):
+            return [*arguments[: at + 2], "--", *after]
+    return list(arguments)
 
 
 def _parser() -> cli.Parser:

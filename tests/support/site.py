@@ -38,7 +38,7 @@ class Site:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url or f"sqlite:///{folder / 'inkeeper.db'}"
-        self.rpc_token = secrets.token_urlsafe(16)
+        self.rpc_token = secrets.token_hex(16)
         self.cupsd = PrivateCupsd(folder / "cups")
         self.printers = {name: IppPrinter(folder / f"printer-{name}", name) for name in self.queues}
         self.server = self._program("inkeeper-server", folder / "server.toml")
