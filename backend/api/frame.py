@@ -95,5 +95,5 @@ class Frame:
 
     def _add_headers(self, message: MutableMapping[str, Any]) -> None:
         message["headers"] = [*message.get("headers", ()), (_GENERATION, b"%d" % self._generation())]
-        if self._services.leaving:
-            message["headers"].append((_DRAINING, b"1"))
+        if self._services.leaving:  # who knows no other server may come to one by its next connection
+            message["headers"] += ((_DRAINING, b"1"), (b"connection", b"close"))

@@ -175,7 +175,7 @@ def _cluster(services: Services, now_s: float) -> Iterator[Metric]:
     yield _gauge("inkeeper_term", "The term of the lease, as last read", snapshot.lease.term)
     yield _gauge("inkeeper_generation", "The cluster's generation: one more after each restore", snapshot.generation)
     yield _gauge("inkeeper_paused", "Whether the cluster is paused", snapshot.paused)
-    yield _gauge("inkeeper_draining", "Whether this server takes no new work", services.draining)
+    yield _gauge("inkeeper_draining", "Whether this server takes no new work", services.refusing)
     yield _gauge("inkeeper_event_streams", "Event streams that are open here", services.hub.stream_count)
     yield _gauge("inkeeper_events_lag_seconds", "How far open event streams are behind", services.hub.lag_s(now_s))
 

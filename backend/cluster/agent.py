@@ -84,6 +84,7 @@ class ClusterAgent:
         self._beaten = False
         self._stopping = False
         self._draining_since_s: float | None = None
+        self._drained = False
         self._name_taken = False
         self._last_trouble = ""
 
@@ -195,14 +196,16 @@ class ClusterAgent:
             self.on_drain()
         elif not wanted and self._draining_since_s is not None:
             log.info("serving again")
-            self._draining_since_s = None
+            self._draining_since_s, self._drained = None, False
         if self.draining:
             await self._resign("draining")
 
     def _own_state(self) -> str:
         if not self.draining:
             return "serving"
-        return "drained" if self.refusing and not self._stopping and self.load().requests == 0 else "draining"
+        # Whoever comes later (XML-RPC callers know no other server) is answered, but is no reason to wait.
+        self._drained = self._drained or (self.refusing and self.load().requests == 0)
+        return "drained" if self._drained and not self._stopping else "draining"
 
     async def _lease(self) -> None:
         if self.draining:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from backend.access.tables import audit
 from backend.cluster import history, service
+from backend.cluster.agent import Load
 from backend.cluster.model import Lease, MemberRow, Snapshot
 from backend.cluster.tables import cluster, member
 from backend.db.engine import Database
@@ -87,6 +88,25 @@ def test_a_drained_leader_hands_over_turns_away_and_comes_back(postgres_url: str
         assert (await act(follow, "undrain", name)).done
         await eventually(lambda: is_in(follow, name, "serving"), 30)
         assert (await lead.send("GET", "/api/v1/members")).status_code == 200
+
+    two(postgres_url, play)
+
+
+def test_who_is_drained_stays_so_though_xml_rpc_callers_still_come(postgres_url: str) -> None:
+    """They are answered until the process ends, and are no reason to keep it: drained is told once."""
+
+    async def play(lead: Api, follow: Api) -> None:
+        agent = follow.services.agent
+        name = agent.identity.name
+        assert (await act(lead, "drain", name)).done
+        await eventually(lambda: has_event(lead, "member-drained", name), 30)
+        for calls in (1, 0, 2, 0):
+            agent.load = lambda calls=calls: Load(calls)
+            await agent.refresh()
+            row = next(row for row in agent.snapshot.members if row.name == name)
+            assert (row.state, row.load) == ("drained", calls)
+        events = (await lead.ask("GET", "/api/v1/cluster/events?limit=500", ClusterEventList)).events
+        assert kinds(events, name).count("member-drained") == 1
 
     two(postgres_url, play)
 
