@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from backend.cluster.model import Snapshot, member_state
+from backend.cluster.model import Snapshot, state_of
 
 _FENCE = re.compile(r"inkeeper cluster=(\S+) generation=(\d{1,19}) term=(\d{1,19})")
 
@@ -88,11 +88,12 @@ def parse_fence(text: str) -> Fence | None:
 
 
 def serving_hosts(snapshot: Snapshot) -> tuple[str, ...]:
-    """The hosts in the advertised URLs of the members that serve: not of those joining, draining, suspect or gone."""
+    """The hosts in the advertised URLs of the members that serve: not of those joining, draining (from the moment that
+    it is wanted), suspect or gone."""
     hosts = (
         urlsplit(row.url).hostname or ""
         for row in snapshot.members
-        if member_state(row.state, row.age_ms, snapshot.heartbeat_s) == "serving"
+        if state_of(row, snapshot.heartbeat_s) == "serving"
     )
     return tuple(sorted({host for host in hosts if host}))
 

@@ -219,6 +219,10 @@ def test_the_name_follows_servers_that_join_drain_and_die(bind: Bind, tmp_path: 
             first = term(bind)
             one.process.kill9()
             wait_until(lambda: bind.records() == {"127.0.0.3", "127.0.0.4"}, 60, "the killed one's address to go")
+            three.command("cluster", "drain", "server-4")
+            wait_until(lambda: bind.records() == {"127.0.0.3"}, 60, "the address of the one told to drain to go")
+            three.command("cluster", "undrain", "server-4")
+            wait_until(lambda: bind.records() == {"127.0.0.3", "127.0.0.4"}, 60, "its address to come back")
             two.process.signal(15)  # says that it drains, then ends
             wait_until(lambda: bind.records() == {"127.0.0.4"}, 60, "the drained one's address to go")
             assert term(bind) > first

@@ -99,6 +99,22 @@ def test_only_serving_members_count() -> None:
     assert machine.serving_hosts(Snapshot(members=members)) == ("192.0.2.0",)
 
 
+def member(number: int, state: str = "serving", wanted: str = "serving", age_ms: int = 0) -> MemberRow:
+    return MemberRow(f"m{number}", "p", f"http://192.0.2.{number}:9191", state, "1", age_ms, wanted)
+
+
+def test_who_is_told_to_drain_leaves_at_once_and_not_when_it_is_drained() -> None:
+    """It has not even read its wish yet; whoever looks the name up from now on should not be led there."""
+    members = (member(1), member(2, wanted="draining"))
+    assert machine.serving_hosts(Snapshot(members=members)) == ("192.0.2.1",)
+
+
+def test_when_the_last_ones_are_told_to_drain_the_name_keeps_what_it_has() -> None:
+    hosts = machine.serving_hosts(Snapshot(members=(member(1, wanted="draining"), member(2, "drained", "draining"))))
+    assert hosts == ()
+    assert decide(found(MINE, ONE), *machine.wanted(hosts, {})) == Leave()
+
+
 def test_addresses_are_taken_as_written_and_names_as_resolved() -> None:
     resolved = {"a.test": frozenset({"192.0.2.7"})}
     hosts = ["127.0.0.2", "2001:DB8:0::1", "a.test", "unknown.test"]
