@@ -1,5 +1,7 @@
 """The shipped HAProxy settings in front of real servers: one is killed, one is drained, and no request fails."""
 
+import contextlib
+import http.client
 import re
 import signal
 import threading
@@ -19,6 +21,7 @@ from tests.support.processes import Process, free_port, run, wait_until
 
 SHIPPED = Path(__file__).parents[2] / "packaging/haproxy/haproxy.cfg"
 CLIENTS = 3
+RPC_TOKEN = "rpc-token"
 
 
 class Proxy:
@@ -45,9 +48,11 @@ class Proxy:
 
 
 class Load:
-    """Clients that ask without pause and never try again themselves; each adjusts a user of its own."""
+    """Clients that ask without pause and never try again themselves; each adjusts a user of its own. With `rpc` they
+    call by XML-RPC too, which nobody repeats."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, rpc: bool = False) -> None:
+        self._rpc = rpc
         self._url, self._headers = url, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(CLIENTS)
@@ -57,17 +62,27 @@ class Load:
         self._runs = [self._pool.submit(self._run, number) for number in range(CLIENTS)]
 
     def _run(self, number: int) -> None:
-        with httpx.Client(base_url=self._url, headers=self._headers, timeout=30, trust_env=False) as http:
+        with httpx.Client(base_url=self._url, headers=self._headers, timeout=30, trust_env=False) as asking:
             while not self._stop.is_set():
                 body = Adjust(command_id=uuid7(), user_name=f"user-{number}", amount=1)
                 for answer in (
-                    http.post(f"/api/v1/users/user-{number}/adjust", content=msgspec.json.encode(body)),
-                    http.get("/api/v1/members"),
+                    asking.post(f"/api/v1/users/user-{number}/adjust", content=msgspec.json.encode(body)),
+                    asking.get("/api/v1/members"),
                 ):
                     self.asked += 1
                     if answer.status_code != 200:
                         self.faults.append(f"{answer.request.method} {answer.status_code} {answer.text[:200]}")
                 self.adjusted[number] += 1
+                if self._rpc:
+                    self._call(f"user-{number}")
+
+    def _call(self, user: str) -> None:
+        self.asked += 1
+        try:
+            with xmlrpc.client.ServerProxy(f"{self._url}/rpc/api/xmlrpc") as rpc:
+                rpc.api.getUserAccountBalance(RPC_TOKEN, user)
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+            self.faults.append(f"XML-RPC {error}")
 
     def goes_on(self, requests: int, timeout_s: float = 120) -> None:
         """Wait until so many more requests were answered."""
@@ -97,31 +112,21 @@ def servers(tmp_path: Path, postgres_url: str) -> Iterator[list[AppServer]]:
             server.stop()
 
 
-@pytest.mark.timeout(300)
-def test_no_request_fails_while_servers_are_killed_drained_and_come_back(
-    tmp_path: Path, servers: list[AppServer]
-) -> None:
-    proxy = Proxy(tmp_path, servers)
-    one, two, three = servers
-    token = one.command("token", "create", "--role", "admin", "--name", "a")
+@contextlib.contextmanager
+def under_load(folder: Path, servers: list[AppServer], rpc: bool = False) -> Iterator[Load]:
+    """The proxy in front of the servers, and clients that ask. In the end no request failed, and what was adjusted is
+    what the books say."""
+    proxy = Proxy(folder, servers)
+    token = servers[0].command("token", "create", "--role", "admin", "--name", "a")
     with proxy.process:
         proxy.process.wait_for(proxy.ready, 60, "haproxy to reach the servers")
-        one.command("config", "set", "auth.webservices.auth-token", "rpc-token")
-        with xmlrpc.client.ServerProxy(f"{proxy.url}/rpc/api/xmlrpc") as rpc:
+        servers[0].command("config", "set", "auth.webservices.auth-token", RPC_TOKEN)
+        with xmlrpc.client.ServerProxy(f"{proxy.url}/rpc/api/xmlrpc") as calls:
             for number in range(CLIENTS):
-                rpc.api.addNewInternalUser("rpc-token", f"user-{number}", "a-password", "", "", "", "")
-        load = Load(proxy.url, token)
+                calls.api.addNewInternalUser(RPC_TOKEN, f"user-{number}", "a-password", "", "", "", "")
+        load = Load(proxy.url, token, rpc)
         try:
-            load.goes_on(150)
-            one.process.kill9()
-            load.goes_on(200)
-            one.start()
-            load.goes_on(100)
-            two.process.signal(signal.SIGTERM)
-            assert two.process.wait_for_end(60) == 0
-            load.goes_on(200)
-            three.process.kill9()  # of one that just came back and none other, all is well still
-            load.goes_on(100)
+            yield load
         finally:
             load.end()
         assert load.faults == []
@@ -133,7 +138,52 @@ def test_no_request_fails_while_servers_are_killed_drained_and_come_back(
             )
             assert answer.status_code == 200, answer.text
             assert msgspec.json.decode(answer.content, type=TransferList).transfers[0].balance == adjusted
-    print(f"\nhaproxy: {load.asked} requests through 2 kills and 1 drain, 0 failed")
+
+
+@pytest.mark.timeout(300)
+def test_no_request_fails_while_servers_are_killed_stopped_and_come_back(
+    tmp_path: Path, servers: list[AppServer]
+) -> None:
+    one, two, three = servers
+    with under_load(tmp_path, servers) as load:
+        load.goes_on(150)
+        one.process.kill9()
+        load.goes_on(200)
+        one.start()
+        load.goes_on(100)
+        two.process.signal(signal.SIGTERM)
+        assert two.process.wait_for_end(60) == 0
+        load.goes_on(200)
+        three.process.kill9()  # of one that just came back and none other, all is well still
+        load.goes_on(100)
+    print(f"\nhaproxy: {load.asked} requests through 2 kills and 1 stop, 0 failed")
+
+
+def operate(servers: list[AppServer], load: Load, requests: int) -> None:
+    """Each server is drained and undrained, and the lead handed over, as an administrator does it."""
+    for server in servers:
+        name = server.process.name
+        for words in (["drain", name], ["switchover", "--force"], ["undrain", name]):
+            servers[0].command("cluster", *words)
+            load.goes_on(requests)
+
+
+@pytest.mark.timeout(300)
+def test_no_request_fails_while_servers_are_drained(tmp_path: Path, servers: list[AppServer]) -> None:
+    with under_load(tmp_path, servers, rpc=True) as load:
+        operate(servers[1:2], load, 50)
+    print(f"\nhaproxy: {load.asked} requests through a drain and a switchover, 0 failed")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_ten_thousand_requests_while_servers_are_drained(tmp_path: Path, servers: list[AppServer]) -> None:
+    drains = 0
+    with under_load(tmp_path, servers, rpc=True) as load:
+        while load.asked < 10_000:
+            operate(servers, load, 300)
+            drains += len(servers)
+    print(f"\nhaproxy: {load.asked} requests through {drains} drains and switchovers, 0 failed")
 
 
 @pytest.mark.timeout(300)
@@ -141,9 +191,9 @@ def test_a_stream_stays_open_and_breaks_when_its_server_dies(tmp_path: Path, ser
     proxy = Proxy(tmp_path, servers[:1])
     token = servers[0].command("token", "create", "--role", "auditor", "--name", "a")
     headers = {"Authorization": f"Bearer {token}"}
-    with proxy.process, httpx.Client(trust_env=False, timeout=30) as http:
+    with proxy.process, httpx.Client(trust_env=False, timeout=30) as client:
         proxy.process.wait_for(proxy.ready, 60, "haproxy to reach the server")
-        with http.stream("GET", f"{proxy.url}/api/v1/events", headers=headers) as response:
+        with client.stream("GET", f"{proxy.url}/api/v1/events", headers=headers) as response:
             pings, chunks = 0, response.iter_raw()
             for chunk in chunks:
                 pings += b": ping" in chunk
