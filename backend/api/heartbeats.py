@@ -11,7 +11,7 @@ Invariant: while this server cannot write it says so, so that the provider goes 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 1.0
 REWRITE_S = 60.0
 RENEW_S = 60.0
+POLICIES_S = 5.0  # so old may be what a provider is told of its queues: it goes by it only while no server answers
 AWAY_S = 10.0
 FRESH_S = 3.0
 FORGET_S = 600.0
@@ -49,6 +50,7 @@ class _Seen:
     queues_at_s: float = float("-inf")
     seen_at_s: float = float("-inf")
     policies: tuple[QueuePolicy, ...] = ()
+    policies_at_s: float = float("-inf")
     renewed_at_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -130,8 +132,9 @@ class Heartbeats:
         while waiting:
             beats = {provider_id: waiting[provider_id] for provider_id in next_part(waiting)}
             renewals = {key: self._renewals.pop(key) for key in beats if key in self._renewals}
+            ask = [key for key, beat in beats.items() if self._wants_policies(beat)]
             try:
-                policies = await self._database.write(write_beats, tuple(beats.values()), tuple(renewals.values()))
+                policies = await self._database.write(write_beats, tuple(beats.values()), tuple(renewals.values()), ask)
             except DatabaseError as error:
                 self._renewals = renewals | self._renewals
                 self._failed(waiting, error)
@@ -150,12 +153,17 @@ class Heartbeats:
             for provider_id in beats:
                 del waiting[provider_id]
 
+    def _wants_policies(self, beat: Beat) -> bool:
+        at_s = self._seen[beat.provider_id].policies_at_s
+        return beat.queues is not None or self._clock.monotonic_s() - at_s >= POLICIES_S
+
     def _written(self, beats: dict[int, Beat], renewals: dict[int, Renewal], policies: Policies) -> None:
         self._trouble = ""
         now_s = self._clock.monotonic_s()
         for provider_id, beat in beats.items():
             seen = self._seen[provider_id]
-            seen.policies = policies[provider_id]
+            if provider_id in policies:
+                seen.policies, seen.policies_at_s = policies[provider_id], now_s
             if beat.queues is not None:
                 seen.queues, seen.queues_at_s = beat.queues, now_s
         for provider_id, renewal in renewals.items():
@@ -196,11 +204,13 @@ def next_part(waiting: Mapping[int, Beat]) -> list[int]:
     return part
 
 
-def write_beats(conn: sa.Connection, beats: tuple[Beat, ...], renewals: tuple[Renewal, ...]) -> Policies:
-    """All of it in one transaction; what the providers' queues are to do."""
+def write_beats(
+    conn: sa.Connection, beats: tuple[Beat, ...], renewals: tuple[Renewal, ...], ask: Sequence[int]
+) -> Policies:
+    """All of it in one transaction; what the queues of the providers `ask` are to do."""
     if conn.dialect.name == "postgresql":
         conn.exec_driver_sql("SET LOCAL synchronous_commit = off")  # the next heartbeat says it all again
     record_beats(conn, beats)
     for renewal in sorted(renewals, key=lambda renewal: renewal.provider_id):
         renew(conn, renewal.provider_id, renewal.job_ids)
-    return queue_policies(conn, [beat.provider_id for beat in beats])
+    return queue_policies(conn, ask)

@@ -5,7 +5,7 @@ for a while instead of asking each time.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,32 +20,37 @@ Totals = Mapping[int, tuple[int, int]]
 """queue_id -> jobs that printed something, impressions."""
 
 _QUEUES = queue.join(provider, provider.c.provider_id == queue.c.provider_id)
+# Thousands of rows each second: taken by place, since SQLAlchemy finds a column by name anew for each.
+_SHOWN = (
+    queue.c.queue_id, provider.c.name, queue.c.name, queue.c.tracked, queue.c.disabled, queue.c.disabled_until,
+    queue.c.cost, queue.c.offline_policy, queue.c.printer_state, queue.c.printer_state_reasons, queue.c.accepting,
+    queue.c.info, queue.c.location, queue.c.device_uri, queue.c.seen_at, provider.c.seen_at,
+)  # fmt: skip
 
 
 def list_queues(conn: sa.Connection, totals: Totals, queue_id: int | None = None) -> tuple[QueueView, ...]:
     """All queues, or one, sorted by provider and name."""
-    columns = (*queue.c, provider.c.name.label("provider_name"), provider.c.seen_at.label("provider_seen_at"))
-    statement = sa.select(*columns).select_from(_QUEUES).order_by(provider.c.name, queue.c.name)
+    statement = sa.select(*_SHOWN).select_from(_QUEUES).order_by(provider.c.name, queue.c.name)
     if queue_id is not None:
         statement = statement.where(queue.c.queue_id == queue_id)
     now = now_ms(conn)
-    return tuple(_view(row, totals.get(row.queue_id, (0, 0)), now) for row in conn.execute(statement))
+    return tuple(_view(tuple(row), totals, now) for row in conn.execute(statement))
 
 
-def queue_policies(conn: sa.Connection, provider_ids: list[int]) -> dict[int, tuple[QueuePolicy, ...]]:
+def queue_policies(conn: sa.Connection, provider_ids: Sequence[int]) -> dict[int, tuple[QueuePolicy, ...]]:
     """What these providers need to go on alone."""
-    statement = sa.select(queue).where(queue.c.provider_id.in_(provider_ids)).order_by(queue.c.name)
     found: dict[int, list[QueuePolicy]] = {provider_id: [] for provider_id in provider_ids}
+    if not found:
+        return {}
+    one = queue.c
+    columns = (one.provider_id, one.name, one.disabled, one.disabled_until, one.cost, one.offline_policy)
+    statement = sa.select(*columns).where(one.provider_id.in_(provider_ids)).order_by(one.name)
     now = now_ms(conn)
-    for row in conn.execute(statement):
-        found[row.provider_id].append(
-            QueuePolicy(
-                name=row.name,
-                disabled=is_disabled(row.disabled, row.disabled_until, now),
-                cost=decode_rule(row.cost),
-                offline_policy=row.offline_policy,
-            )
+    for provider_id, name, disabled, until, cost, offline_policy in conn.execute(statement):
+        policy = QueuePolicy(
+            name=name, disabled=is_disabled(disabled, until, now), cost=decode_rule(cost), offline_policy=offline_policy
         )
+        found[provider_id].append(policy)
     return {provider_id: tuple(policies) for provider_id, policies in found.items()}
 
 
@@ -68,22 +73,27 @@ def list_providers(conn: sa.Connection) -> tuple[ProviderSeen, ...]:
     )
 
 
-def _view(row: sa.Row[*tuple[Any, ...]], totals: tuple[int, int], now: int) -> QueueView:
+def _view(row: tuple[Any, ...], totals: Totals, now: int) -> QueueView:
+    (
+        queue_id, provider_name, name, tracked, disabled, disabled_until, cost, offline_policy, printer_state, reasons,
+        accepting, info, location, device_uri, seen_at, provider_seen_at,
+    ) = row  # fmt: skip
+    jobs, impressions = totals.get(queue_id, (0, 0))
     return QueueView(
-        queue_id=row.queue_id,
-        provider=row.provider_name,
-        name=row.name,
-        tracked=row.tracked,
-        disabled=is_disabled(row.disabled, row.disabled_until, now),
-        cost=decode_rule(row.cost),
-        offline_policy=row.offline_policy,
-        printer_state=row.printer_state,
-        printer_state_reasons=tuple(json.loads(row.printer_state_reasons)),
-        accepting=row.accepting,
-        info=row.info,
-        location=row.location,
-        device_uri=row.device_uri,
-        jobs=totals[0],
-        impressions=totals[1],
-        seen_at=row.provider_seen_at if row.seen_at else 0,
+        queue_id=queue_id,
+        provider=provider_name,
+        name=name,
+        tracked=tracked,
+        disabled=is_disabled(disabled, disabled_until, now),
+        cost=decode_rule(cost),
+        offline_policy=offline_policy,
+        printer_state=printer_state,
+        printer_state_reasons=() if reasons == "[]" else tuple(json.loads(reasons)),
+        accepting=accepting,
+        info=info,
+        location=location,
+        device_uri=device_uri,
+        jobs=jobs,
+        impressions=impressions,
+        seen_at=provider_seen_at if seen_at else 0,
     )

@@ -91,9 +91,7 @@ def serving_hosts(snapshot: Snapshot) -> tuple[str, ...]:
     """The hosts in the advertised URLs of the members that serve: not of those joining, draining (from the moment that
     it is wanted), suspect or gone."""
     hosts = (
-        urlsplit(row.url).hostname or ""
-        for row in snapshot.members
-        if state_of(row, snapshot.heartbeat_s) == "serving"
+        urlsplit(row.url).hostname or "" for row in snapshot.members if state_of(row, snapshot.heartbeat_s) == "serving"
     )
     return tuple(sorted({host for host in hosts if host}))
 
