@@ -30,7 +30,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to drain goes on taking work, so that load balancers see it coming; how far a joining server's clock may be off."""
 
     heartbeat_s: float = 1.0
-    lease_s: float = 5.0
+    lease_s: float = 4.0
     drain_grace_s: float = 3.0
     clock_tolerance_s: float = 300.0
 
@@ -123,7 +123,10 @@ class ClusterAgent:
     def start(self, duties: Sequence[Duty]) -> None:
         """Begin to beat, to stand for the lease, and, while leading, to do the duties."""
         self._duties = list(duties)
-        loops: list[Coroutine[Any, Any, None]] = [self._forever(self._beat), self._forever(self._lease)]
+        loops: list[Coroutine[Any, Any, None]] = [
+            self._forever(self._beat, lambda: self._settings.heartbeat_s),
+            self._forever(self._lease, self._until_next_look_s),
+        ]
         loops += [self._do(duty) for duty in self._duties]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
 
@@ -148,7 +151,7 @@ class ClusterAgent:
         """Beat once, now. Raises DatabaseError."""
         await self._beat()
 
-    async def _forever(self, once: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(self, once: Callable[[], Awaitable[None]], longest_s: Callable[[], float]) -> None:
         while True:
             begun_s = self._clock.monotonic_s()
             try:
@@ -159,7 +162,11 @@ class ClusterAgent:
             except Exception:
                 log.exception("this member's beat failed")
             spent_s = self._clock.monotonic_s() - begun_s
-            await asyncio.sleep(max(0.05, self._settings.heartbeat_s - spent_s))
+            await asyncio.sleep(max(0.05, min(self._settings.heartbeat_s - spent_s, longest_s())))
+
+    def _until_next_look_s(self) -> float:
+        settings = self._settings
+        return machine.pause_s(self._state, self._clock.monotonic_s(), settings.lease_s, settings.heartbeat_s)
 
     def _trouble(self, reason: str) -> None:
         if reason and not self._last_trouble:

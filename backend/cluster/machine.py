@@ -95,6 +95,13 @@ def action(state: State, now_s: float, lease_s: float) -> Action:
     return Observe()
 
 
+def pause_s(state: State, now_s: float, lease_s: float, heartbeat_s: float) -> float:
+    """How long to wait for the next look at the lease: a beat, or until the lease that a follower watches would end."""
+    if isinstance(state, Leading) or state.seen is None or state.seen.vacant:
+        return heartbeat_s
+    return min(heartbeat_s, max(0.0, state.since_s + lease_s - now_s))
+
+
 def observed(state: State, seen: Seen, read_at_s: float) -> State:
     """The lease was read; the reading had ended at `read_at_s`."""
     if leads(state, read_at_s):

@@ -157,6 +157,15 @@ def test_a_leader_that_cannot_renew_stops_before_another_may_begin() -> None:
     assert machine.action(watching, 10.0 + LEASE_S, LEASE_S) == TakeOver(Seen(3, 7))
 
 
+def test_a_follower_looks_again_just_when_the_lease_would_end() -> None:
+    watching = machine.observed(Following(), Seen(3, 7), read_at_s=10.0)
+    assert machine.pause_s(watching, 10.0, LEASE_S, heartbeat_s=1.0) == 1.0
+    assert machine.pause_s(watching, 10.0 + LEASE_S - 0.25, LEASE_S, heartbeat_s=1.0) == 0.25
+    assert machine.pause_s(watching, 10.0 + LEASE_S + 3, LEASE_S, heartbeat_s=1.0) == 0.0
+    assert machine.pause_s(Following(), 10.0, LEASE_S, heartbeat_s=1.0) == 1.0
+    assert machine.pause_s(machine.taken_over(3, 10.0, LEASE_S), 10.9, LEASE_S, heartbeat_s=1.0) == 1.0
+
+
 def test_an_unknown_take_over_makes_nobody_a_leader() -> None:
     watching = machine.observed(Following(), Seen(3, 7, vacant=True), read_at_s=0.0)
     assert isinstance(machine.action(watching, 0.0, LEASE_S), TakeOver)
