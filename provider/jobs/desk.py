@@ -279,6 +279,9 @@ class Desk:
 
     async def _authorise(self, token: int, record: JobRecord, deadline_s: float) -> ev.Event:
         answer = await self._world.authorise(record, deadline_s)
+        waited_s = self._clock.monotonic_s() - (deadline_s - machine.DECIDE_S)
+        decision = answer.decision if answer is not None else "no server decided"
+        _log.info("job %s: %s %.0f ms after its analysis", record.job_id, decision, waited_s * 1000)
         if answer is None:
             return ev.Undecided(token, self._world.offline_refusal(record))
         return ev.Decided(token, answer)

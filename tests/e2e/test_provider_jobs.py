@@ -3,7 +3,6 @@
 Every test asks the printer's own spool how often something came out, and the ledger what was charged for it.
 """
 
-import json
 import os
 import signal
 import socket
@@ -116,7 +115,7 @@ def test_a_client_cannot_choose_which_printing_it_is(site: Site, two_pages: Path
     script.write_text(SPOOF.replace("@", str(two_pages)))
     run(["ipptool", "-t", f"{site.cupsd.uri}/printers/q", script])
     assert charged(site, "spoofed")[0].charged == 2 * PRICE
-    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
+    told = site.journal()
     (printing,) = [record["printing"] for record in told if record["title"] == "spoofed"]
     assert printing["time_at_creation"] > 1_000_000_000
     assert printing["time_at_completed"] == 0
@@ -254,7 +253,7 @@ def test_a_backend_that_is_started_and_never_asks_costs_nothing(site: Site, two_
     assert charged(site, "never asked")[0].charged == 0
     site.cupsd.lp("seen", two_pages, user="anna", title="asked")
     assert charged(site, "asked")[0].charged == 2 * PRICE
-    told = [json.loads(line) for line in site.provider_command("journal", "show").splitlines()]
+    told = site.journal()
     assert [record["attempt"] for record in told if record["title"] == "asked"] == [1]  # what was begun was used
 
 

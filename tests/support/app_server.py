@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +14,17 @@ START_TIMEOUT_S = 30.0
 
 class AppServer:
     """`inkeeper-server run`. `folder` holds its settings, its log and, unless a URL is given, its SQLite file;
-    `more` are further sections of the settings."""
+    `more` are further sections of the settings; `on` runs it on a host of the test's own."""
 
     def __init__(
-        self, folder: Path, *, database_url: str = "", name: str = "server-1", host: str = "127.0.0.1", more: str = ""
+        self,
+        folder: Path,
+        *,
+        database_url: str = "",
+        name: str = "server-1",
+        host: str = "127.0.0.1",
+        more: str = "",
+        on: Sequence[str] = (),
     ) -> None:
         self.host = host
         self.port = free_port()
@@ -29,7 +37,7 @@ class AppServer:
         )
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("INKEEPER_")}
         argv: list[str | Path] = [_program(), "--config", self.config, "run"]
-        self.process = Process(name, argv, log=folder / f"{name}.log", env=self.environment)
+        self.process = Process(name, argv, log=folder / f"{name}.log", env=self.environment, on=on)
 
     def start(self) -> Self:
         self.process.start()

@@ -62,8 +62,20 @@ def cups_group() -> str:
 class PrivateCupsd:
     """`folder` must be one that cupsd's user can walk into; everything of this cupsd lies in it and stays there."""
 
-    def __init__(self, folder: Path, port: int | None = None, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        settings: Sequence[str] = (),
+        *,
+        on: Sequence[str] = (),
+        more_env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`on` runs it on a host of the test's own; it is talked to over its socket from everywhere. `more_env` is
+        added to its environment and to that of its backends."""
         self.folder = folder
+        self.on = list(on)
+        self._more_env = dict(more_env or {})
         self.port = port or free_port()
         self.settings = tuple(settings)
         self.socket = folder / "run" / "cups.sock"
@@ -80,7 +92,13 @@ class PrivateCupsd:
             "-s",
             self.server_root / "cups-files.conf",
         ]
-        self.process = Process("cupsd", ["/usr/sbin/cupsd", "-f", *arguments], log=folder / "log" / "output")
+        self.process = Process(
+            "cupsd",
+            ["/usr/sbin/cupsd", "-f", *arguments],
+            log=folder / "log" / "output",
+            env={**os.environ, **self._more_env},
+            on=on,
+        )
 
     @property
     def uri(self) -> str:
@@ -117,7 +135,8 @@ class PrivateCupsd:
     def add_queue(self, name: str, device_uri: str, options: Sequence[str] = ()) -> None:
         """A queue in front of an IPP printer, set up as IPP Everywhere; done when its PPD is there."""
         settings = [word for option in options for word in ("-o", option)]
-        run(["lpadmin", "-p", name, "-E", "-v", device_uri, "-m", "everywhere", *settings], env=self.env)
+        words = ["lpadmin", "-p", name, "-E", "-v", device_uri, "-m", "everywhere", *settings]
+        run([*self.on, *words], env=self.env)  # it asks the printer itself
         ppd = self.server_root / "ppd" / f"{name}.ppd"
         self.process.wait_for(
             lambda: ppd.exists() and "*PPD-Adobe" in ppd.read_text(), 30, f"the PPD of {name} was made"
@@ -225,7 +244,7 @@ class PrivateCupsd:
             "PageLog": folder / "log" / "page_log",
             "FileDevice": "Yes",
             "SyncOnClose": "Yes",
-            "PassEnv": MARK,
+            "PassEnv": " ".join((MARK, *self._more_env)),
             "LogFilePerm": "0644",
         }
         return "".join(f"{name} {value}\n" for name, value in lines.items())

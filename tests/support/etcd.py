@@ -2,6 +2,7 @@
 
 import os
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.processes import Process, wait_until
@@ -18,11 +19,12 @@ def read_env(path: Path) -> dict[str, str]:
 class EtcdMember:
     """`env_file` names addresses and data folder; the member keeps its data when it is killed and started again."""
 
-    def __init__(self, name: str, env_file: Path, log: Path, user: str) -> None:
+    def __init__(self, name: str, env_file: Path, log: Path, user: str, on: Sequence[str] = ()) -> None:
         self.name = name
         settings = read_env(env_file)
         self.url = settings["ETCD_ADVERTISE_CLIENT_URLS"]
-        self.process = Process(f"etcd {name}", [PROGRAM], log=log, env={**os.environ, **settings}, user=user)
+        environment = {**os.environ, **settings}
+        self.process = Process(f"etcd {name}", [PROGRAM], log=log, env=environment, user=user, on=on)
 
     def healthy(self) -> bool:
         try:

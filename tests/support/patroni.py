@@ -1,9 +1,10 @@
 """A real PostgreSQL cluster of three nodes, kept available by Patroni and etcd, to be killed node by node.
 
-Each node has an address of its own in 127.0.0.0/8 and runs Patroni, its PostgreSQL and an etcd member on the usual
-ports, from the settings files that Inkeeper ships (packaging/patroni), filled in by the script beside them: what is
-shipped is what is tested. Patroni hands no environment on to the postmaster and gives it a session of its own, so it
-is known by the file it writes and by its command line, and is ended by its number.
+Each node has an address of its own, in 127.0.0.0/8 or on hosts that the test has made, and runs Patroni, its
+PostgreSQL and an etcd member on the usual ports, from the settings files that Inkeeper ships (packaging/patroni),
+filled in by the script beside them: what is shipped is what is tested. Patroni hands no environment on to the
+postmaster and gives it a session of its own, so it is known by the file it writes and by its command line, and is
+ended by its number.
 
 User postgres may not be able to enter the folder this clone lies in: Patroni's code, which is pure Python, is copied
 out of the private environment, and run by Debian's Python with Debian's packages of what it imports.
@@ -19,7 +20,7 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,14 +41,16 @@ UP_WITHIN_S = 120.0
 class Node:
     """A machine of the cluster: Patroni, its PostgreSQL, and an etcd member."""
 
-    def __init__(self, name: str, host: str, folder: Path, ports: dict[str, int], code: Path) -> None:
+    def __init__(
+        self, name: str, host: str, folder: Path, ports: dict[str, int], code: Path, on: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.host = host
         self.folder = folder
         self.data = folder / "data"
         self.port = ports["POSTGRESQL_PORT"]
         self.rest_url = f"http://{host}:{ports['REST_PORT']}"
-        self.etcd = EtcdMember(name, folder / "etcd.env", folder / "etcd.log", SYSTEM_USER)
+        self.etcd = EtcdMember(name, folder / "etcd.env", folder / "etcd.log", SYSTEM_USER, on)
         self.patroni = Process(
             f"patroni {name}",
             [PYTHON, "-m", "patroni", folder / "patroni.yml"],
@@ -55,6 +58,7 @@ class Node:
             env={**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=folder,
             user=SYSTEM_USER,
+            on=on,
         )
 
     @property
@@ -122,18 +126,29 @@ class Node:
 
 
 class PatroniCluster:
-    """Three nodes below `folder`. Use it as a context; `url` is what `[database] url` gets."""
+    """Three nodes below `folder`. Use it as a context; `url` is what `[database] url` gets.
 
-    def __init__(self, folder: Path, names: Sequence[str] = ("db1", "db2", "db3")) -> None:
+    `hosts` (name -> address) are the test's own, of `network`; `on` gives the words that run a program on one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str] = ("db1", "db2", "db3"),
+        *,
+        hosts: Mapping[str, str] | None = None,
+        network: str = "127.0.0.0/8",
+        on: Callable[[str], Sequence[str]] = lambda _host: (),
+    ) -> None:
         self.folder = folder
-        ports = _ports()
-        hosts = dict(zip(names, _addresses(len(names), ports), strict=True))
+        ports = PORTS if hosts else _ports()
+        places = dict(hosts or zip(names, _addresses(len(names), ports), strict=True))
         folder.mkdir(parents=True, exist_ok=True)
         give_to(SYSTEM_USER, folder)
-        for name in names:
-            _fill(folder, name, hosts, ports)
+        for name in places:
+            _fill(folder, name, places, ports, network)
         code = _patroni_code(folder / "code")
-        self.nodes = {name: Node(name, host, folder / name, ports, code) for name, host in hosts.items()}
+        self.nodes = {name: Node(name, host, folder / name, ports, code, on(host)) for name, host in places.items()}
         words = (folder / "passwords.env").read_text().splitlines()
         self.passwords = dict(line.split("=", 1) for line in words)
 
@@ -255,12 +270,12 @@ def _patroni_code(folder: Path) -> Path:
     return folder
 
 
-def _fill(folder: Path, name: str, hosts: dict[str, str], ports: dict[str, int]) -> None:
+def _fill(folder: Path, name: str, hosts: dict[str, str], ports: dict[str, int], network: str) -> None:
     """packaging/patroni/fill, as an administrator runs it."""
     out = folder / name
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     places = {"DATA_DIR": out / "data", "SOCKET_DIR": out, "ETCD_DIR": out / "etcd", **ports}
-    words: list[str | Path] = [sys.executable, TEMPLATES / "fill", "--node", name, "--network", "127.0.0.0/8"]
+    words: list[str | Path] = [sys.executable, TEMPLATES / "fill", "--node", name, "--network", network]
     words += ["--nodes", ",".join(f"{node}={host}" for node, host in hosts.items())]
     words += ["--passwords", folder / "passwords.env", "--out", out]
     for word, value in places.items():

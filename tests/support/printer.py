@@ -57,7 +57,10 @@ class IppPrinter:
         name: str = "Printer",
         port: int | None = None,
         formats: Sequence[str] = ("application/pdf",),
+        *,
+        on: Sequence[str] = (),
     ) -> None:
+        """`on` runs it on a host of the test's own."""
         self.folder = folder
         self.name = name
         self.port = port or free_port()
@@ -73,6 +76,7 @@ class IppPrinter:
             ["dbus-daemon", "--nofork", "--nopidfile", f"--config-file={folder / 'bus.conf'}"],
             log=folder / "bus.log",
             user=cups_user(),
+            on=on,
         )
         self.process = Process(
             "ippeveprinter",
@@ -81,6 +85,7 @@ class IppPrinter:
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self._bus_socket}"},
             cwd=folder,
             user=cups_user(),
+            on=on,
         )
 
     @property

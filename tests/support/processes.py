@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 TAIL_LINES = 40
 MARK = "INKEEPER_NEIGHBOUR"
+LISTEN = "0A"  # the state as /proc/net/tcp tells it
 
 
 class Failed(RuntimeError):
@@ -54,6 +55,16 @@ def listening(port: int, host: str = "127.0.0.1") -> bool:
             return True
     except OSError:
         return False
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether somebody listens on this TCP port in the network that process `pid` lives in."""
+    try:
+        tables = [Path("/proc", str(pid), "net", name).read_text() for name in ("tcp", "tcp6")]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return any(row[3] == LISTEN and int(row[1].rpartition(":")[2], 16) == port for row in rows)
 
 
 def as_user(user: str) -> list[str]:
@@ -139,8 +150,11 @@ class Process:
         cwd: Path | None = None,
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        on: Sequence[str] = (),
     ) -> None:
+        """`on` are words that run what follows them elsewhere and become it, such as a network namespace's."""
         self.name = name
+        self.on = list(on)
         self.argv = [str(word) for word in argv]
         self.log = log
         self.env = dict(env) if env is not None else None
@@ -173,7 +187,8 @@ class Process:
             raise Failed(f"{self.name} runs already")
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         prefix = as_user(self.user) if self.user else []
-        guarded = [*(prefix or ["setpriv"]), "--pdeathsig", self.stop_signal.name.removeprefix("SIG"), "--", *self.argv]
+        ending = ["--pdeathsig", self.stop_signal.name.removeprefix("SIG")]
+        guarded = [*self.on, *(prefix or ["setpriv"]), *ending, "--", *self.argv]
         with self.log.open("ab") as output:
             self._popen = subprocess.Popen(
                 guarded,
@@ -220,7 +235,8 @@ class Process:
         return self.wait_for(lambda: re.search(pattern, self.written(), re.MULTILINE), timeout_s, f"a line {pattern!r}")
 
     def wait_for_port(self, port: int, timeout_s: float = 20) -> None:
-        self.wait_for(lambda: listening(port), timeout_s, f"it listened on port {port}")
+        probe = (lambda: listens(self.pid, port)) if self.on else (lambda: listening(port))
+        self.wait_for(probe, timeout_s, f"it listened on port {port}")
 
     def wait_for_end(self, timeout_s: float = 20) -> int:
         """Its exit code."""

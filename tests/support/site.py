@@ -1,11 +1,9 @@
-"""A whole print site of real processes: server, provider, cupsd, printers; set up as an administrator would.
+"""A whole print site of real processes: a print server and one application server, set up as an administrator would.
 
 Every process can be killed and started again. `ledger()` reads the books as the outside checker wants them.
 """
 
 import secrets
-import sys
-import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,45 +18,38 @@ from backend.jobs.tables import job
 from backend.ledger.model import FUNDING, PRINTING, Kind
 from backend.ledger.tables import account, account_stripe, transfer
 from backend.wire.pricing import CostRule, SimpleCost
-from tests.support.cupsd import PrivateCupsd
-from tests.support.printer import IppPrinter
-from tests.support.processes import Process, free_port, run, wait_until
+from tests.support.print_server import BIN, PrintServer
+from tests.support.processes import Process, free_port, run
+from tests.support.rpc import Rpc
 
-BIN = Path(sys.executable).parent
 DECIMALS = 4
 PRICE = 500  # 0.05 for an impression: the default of a new queue
 
 
-class Site:
-    """`queues` become one IPP printer each. `database_url` "" is SQLite in the site's folder."""
+class Site(PrintServer):
+    """A print server with its own application server. `database_url` "" is SQLite in the site's folder."""
 
     def __init__(self, folder: Path, queues: Sequence[str] = ("q",), database_url: str = "") -> None:
-        self.folder = folder
-        self.queues = tuple(queues)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(folder, queues, [self.url])
         self.database_url = database_url or f"sqlite:///{folder / 'inkeeper.db'}"
         self.rpc_token = secrets.token_hex(16)
-        self.cupsd = PrivateCupsd(folder / "cups")
-        self.printers = {name: IppPrinter(folder / f"printer-{name}", name) for name in self.queues}
-        self.server = self._program("inkeeper-server", folder / "server.toml")
-        self.provider = self._program("inkeeper-provider", folder / "provider.toml")
-        self._write_settings()
+        config = folder / "server.toml"
+        argv: list[str | Path] = [BIN / "inkeeper-server", "--config", config, "run"]
+        self.server = Process("inkeeper-server", argv, log=folder / "server.log")
+        config.write_text(
+            f'[server]\nname = "app-1"\nlisten = "127.0.0.1:{self.port}"\n[database]\nurl = "{self.database_url}"\n'
+        )
 
     # ---------------------------------------------------------------- starting and ending
 
     def start(self) -> Self:
         """Everything, set up: enrolled, tracked, seen by the server."""
-        for printer in self.printers.values():
-            printer.start()
-        self.cupsd.start()
+        self.start_devices()
         self.server_command("config", "set", "auth.webservices.auth-token", self.rpc_token)
         self.start_server()
-        token = self.server_command("token", "create", "--role", "provider", "--name", "site")
-        self.provider_command("enroll", "--server", self.url, "--token", token)
-        for name, printer in self.printers.items():
-            self.cupsd.add_queue(name, printer.uri, ["printer-is-shared=false"])
-            self.provider_command("track", name)
+        self.set_up(self.url, self.server_command("token", "create", "--role", "provider", "--name", "site"))
         self.start_provider()
         return self
 
@@ -66,16 +57,9 @@ class Site:
         self.server.start()
         self.server.wait_for_port(self.port)
 
-    def start_provider(self) -> None:
-        self.provider.start()
-        self.provider.wait_for(lambda: "listens at" in self.provider.written(), 20, "it listened")
-
     def stop(self) -> None:
-        for process in (self.provider, self.server):
-            process.stop()
-        self.cupsd.stop()
-        for printer in self.printers.values():
-            printer.stop()
+        self.server.stop()
+        super().stop()
 
     def __enter__(self) -> Self:
         try:
@@ -96,59 +80,13 @@ class Site:
         said = run([BIN / "inkeeper-server", "--config", self.folder / "server.toml", *words], timeout_s=30).stdout
         return said.strip().splitlines()[-1] if said.strip() else ""
 
-    def provider_command(self, *words: str, check: bool = True) -> str:
-        program: list[str | Path] = [BIN / "inkeeper-provider", "--config", self.folder / "provider.toml"]
-        return run([*program, *words], timeout_s=30, check=check).stdout
-
     def rpc(self, method: str, *arguments: str | float) -> object:
-        with xmlrpc.client.ServerProxy(f"{self.url}/rpc/api/xmlrpc") as proxy:
-            return proxy.__getattr__(f"api.{method}")(self.rpc_token, *arguments)
+        return Rpc(self.url, self.rpc_token).call(method, *arguments)
 
     def add_user(self, name: str, *, restricted: bool, balance: float) -> None:
-        self.rpc("addNewInternalUser", name, "a-password", name.title(), f"{name}@example.org", "", "")
-        self.rpc("setUserProperty", name, "restricted", str(restricted).upper())
-        if balance:
-            self.rpc("setUserAccountBalance", name, balance, "start")
-
-    @property
-    def wrappers(self) -> list[int]:
-        """The process ids of our CUPS backend that run now."""
-        program = str(self.cupsd.server_bin / "backend" / "inkeeper")
-        found = []
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal() and _command_line(folder)[1:2] and program in _command_line(folder)[1:4]:
-                found.append(int(folder.name))
-        return sorted(found)
-
-    def wait_until_quiet(self, timeout_s: float = 300) -> None:
-        """No job is under way in cupsd, none in the provider, and every report was taken."""
-
-        def quiet() -> bool:
-            if not self.is_printed():
-                return False
-            status = self.provider_command("status", check=False)
-            return "reports not sent: 0" in status and "jobs under way: 0" in status
-
-        wait_until(quiet, timeout_s, "the site to be quiet", 0.5)
-
-    def is_printed(self) -> bool:
-        """Whether cupsd says that no document waits or prints; False while it does not answer.
-
-        A job of size 0 never got its document: its `lp` was cut off when cupsd was killed, and cupsd waits in vain.
-        """
-        told = run(["lpstat", "-o"], env=self.cupsd.env, check=False)
-        sizes = [line.split()[2] for line in told.stdout.splitlines() if len(line.split()) > 2]
-        return told.returncode == 0 and not any(size != "0" for size in sizes)
+        Rpc(self.url, self.rpc_token).add_user(name, restricted=restricted, balance=balance)
 
     # ---------------------------------------------------------------- what came of it
-
-    def printed(self) -> list[outside.Printing]:
-        """What lies in the printers' own spools."""
-        return [
-            outside.Printing(key=paper.title, user=paper.user_name, queue=name, impressions=paper.impressions)
-            for name, printer in self.printers.items()
-            for paper in printer.printouts()
-        ]
 
     @property
     def prices(self) -> Mapping[str, CostRule]:
@@ -161,21 +99,6 @@ class Site:
                 return read_ledger(conn)
         finally:
             database.close()
-
-    # ---------------------------------------------------------------- inside
-
-    def _program(self, name: str, config: Path) -> Process:
-        return Process(name, [BIN / name, "--config", config, "run"], log=config.with_suffix(".log"))
-
-    def _write_settings(self) -> None:
-        (self.folder / "server.toml").write_text(
-            f'[server]\nname = "app-1"\nlisten = "127.0.0.1:{self.port}"\n[database]\nurl = "{self.database_url}"\n'
-        )
-        (self.folder / "provider.toml").write_text(
-            f'[provider]\nname = "site"\nstate_dir = "{self.folder / "provider"}"\n'
-            f'socket = "{self.folder / "provider.sock"}"\n[servers]\nurls = ["{self.url}"]\n'
-            f'[cups]\nserver = "{self.cupsd.socket}"\nserver_bin = "{self.cupsd.server_bin}"\n'
-        )
 
 
 def read_ledger(conn: sa.Connection) -> outside.Ledger:
@@ -228,10 +151,3 @@ def _transfer(row: sa.Row[*tuple[object, ...]]) -> outside.Transfer:
     }
     values["kind"] = kinds[values["kind"]]
     return outside.Transfer(**{name: values[name] for name in outside.Transfer.__struct_fields__})
-
-
-def _command_line(folder: Path) -> list[str]:
-    try:
-        return (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []

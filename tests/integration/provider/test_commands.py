@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.app_server import AppServer
 from tests.support.folders import scratch_folder
+from tests.support.print_server import BIN
 from tests.support.processes import Process, run, wait_until
-from tests.support.site import BIN
 
 PROGRAM = BIN / "inkeeper-provider"
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.cupsd import PrivateCupsd
 from tests.support.folders import scratch_folder
+from tests.support.print_server import BIN
 from tests.support.printer import IppPrinter
 from tests.support.processes import run
-from tests.support.site import BIN
 
 PROGRAM = BIN / "inkeeper-provider"
 
