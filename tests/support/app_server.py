@@ -9,7 +9,7 @@ from typing import Self
 
 from tests.support.processes import Process, free_port, listening, run
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 
 
 class AppServer:
@@ -41,8 +41,11 @@ class AppServer:
 
     def start(self) -> Self:
         self.process.start()
-        self.process.wait_for(lambda: listening(self.port, self.host), START_TIMEOUT_S, "it listened")
+        self.wait()
         return self
+
+    def wait(self) -> None:
+        self.process.wait_for(lambda: listening(self.port, self.host), START_TIMEOUT_S, "it listened")
 
     def stop(self) -> None:
         self.process.stop()

@@ -5,7 +5,7 @@ has, B's to A arrive. Nobody is told: connections hang, as behind a switch that 
 switch's port taken down: nothing comes to the host nor from it, this machine's own clients included.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tests.support.namespaces import Switch
 from tests.support.processes import run
@@ -14,31 +14,30 @@ NOBODY = "02:00:00:00:00:99"
 
 
 class Cuts:
-    """All cuts of one switch; each can be made and healed any number of times."""
+    """The cuts of one switch. Each gives what heals it; several may be at a time, between different hosts."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
-        self._silent: set[tuple[str, str]] = set()
-        self._pulled: set[str] = set()
 
-    def silence(self, ways: Iterable[tuple[str, str]]) -> None:
+    def silence(self, ways: Iterable[tuple[str, str]]) -> Callable[[], None]:
         """From now on what the first of each pair sends to the second is lost."""
-        for source, target in ways:
+        lost = list(ways)
+        for source, target in lost:
             self._neighbour("replace", source, target, "lladdr", NOBODY, "nud", "permanent")
-            self._silent.add((source, target))
 
-    def pull(self, host: str) -> None:
-        run(["ip", "-n", self._switch.name, "link", "set", self._switch.ports[host], "down"])
-        self._pulled.add(host)
+        def heal() -> None:
+            for source, target in lost:
+                self._neighbour("del", source, target)
 
-    def heal(self) -> None:
-        """Everything is connected again."""
-        for source, target in sorted(self._silent):
-            self._neighbour("del", source, target)
-        self._silent.clear()
-        for host in sorted(self._pulled):
-            run(["ip", "-n", self._switch.name, "link", "set", self._switch.ports[host], "up"])
-        self._pulled.clear()
+        return heal
+
+    def pull(self, host: str) -> Callable[[], None]:
+        """Nothing reaches this host, nor leaves it."""
+        self._port(host, "down")
+        return lambda: self._port(host, "up")
+
+    def _port(self, host: str, state: str) -> None:
+        run(["ip", "-n", self._switch.name, "link", "set", self._switch.ports[host], state])
 
     def _neighbour(self, verb: str, source: str, target: str, *more: str) -> None:
         run(["ip", "-n", self._switch.hosts[source], "neighbour", verb, target, "dev", "eth0", *more])

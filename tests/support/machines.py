@@ -5,6 +5,7 @@ cable to the switch and an address on it, and everything a client does comes fro
 provider writes to a small disk of its own, and servers and print servers have clocks that can be made to jump.
 """
 
+import concurrent.futures
 import contextlib
 import secrets
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.support.disks import SmallDisk
 from tests.support.namespaces import Switch, free_net
 from tests.support.patroni import PatroniCluster
 from tests.support.print_server import PrintServer
-from tests.support.processes import listening, wait_until
+from tests.support.processes import wait_until
 from tests.support.rpc import Rpc
 from tests.support.site import PRICE, read_ledger
 
@@ -82,16 +83,18 @@ class Machines:
         with self._stack as stack:
             stack.enter_context(self.switch)
             stack.enter_context(self.disk)
+            stack.callback(self.cluster.stop)
+            self.cluster.launch()
             for place in self.print_servers.values():
                 stack.callback(place.stop)
                 place.start_devices()
-            stack.enter_context(self.cluster)
+            self.cluster.wait_whole()
             for server in self.servers.values():
                 stack.callback(server.stop)
             self._start_servers()
+            with concurrent.futures.ThreadPoolExecutor() as people:
+                list(people.map(self._set_up, self.print_servers.values()))
             for place in self.print_servers.values():
-                token = self.first.command("token", "create", "--role", "provider", "--name", place.name)
-                place.set_up(self.first.url, token)
                 place.start_provider()
             self._stack = stack.pop_all()
         return self
@@ -99,7 +102,6 @@ class Machines:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cuts.heal()
         self._stack.close()
 
     def _start_servers(self) -> None:
@@ -109,7 +111,10 @@ class Machines:
             if not server.process.running:
                 server.process.start()
         for server in self.servers.values():
-            server.process.wait_for(lambda server=server: listening(server.port, server.host), UP_S, "it listened")
+            server.wait()
+
+    def _set_up(self, place: PrintServer) -> None:
+        place.set_up(self.first.url, self.first.command("token", "create", "--role", "provider", "--name", place.name))
 
     # ------------------------------------------------ using it
 
@@ -119,13 +124,6 @@ class Machines:
 
     def rpc(self, name: str = "app1") -> Rpc:
         return Rpc(self.servers[name].url, self.rpc_token)
-
-    def mend(self) -> None:
-        """Heal whatever was broken and start whatever was killed, as an administrator's init would."""
-        self.cuts.heal()
-        self.disk.empty()
-        for clock in self.clocks.values():
-            clock.set(0)
 
     def is_quiet(self) -> bool:
         return all(place.is_quiet() for place in self.print_servers.values())

@@ -217,13 +217,17 @@ class PatroniCluster:
 
     # ------------------------------------------------ life
 
-    def start(self) -> Self:
+    def launch(self) -> None:
+        """Start all of it; `wait_whole` tells when it is there."""
         for node in self.nodes.values():
             node.etcd.start()
         for node in self.nodes.values():
             node.etcd.wait_healthy()
         for node in self.nodes.values():
             node.patroni.start()
+
+    def start(self) -> Self:
+        self.launch()
         self.wait_whole()
         return self
 

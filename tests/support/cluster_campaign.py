@@ -1,0 +1,228 @@
+"""One run of the whole cluster: load, one nemesis after another, everything healed, and what came of all of it.
+
+Rounds are chosen by the seed: in each, one nemesis of servers or database and often one of printing beside it. The
+outside checker knows only what lies in the printers' spools, what was acknowledged, and the ledger. The time away of a
+nemesis is the longest time without one acknowledged command from its strike until every client was answered after it
+was healed; a wait is how long one command took; a decision's wait is what the provider tells of it, from the end of
+the document's analysis.
+"""
+
+import itertools
+import random
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from backend.checker.check import check, check_growth
+from backend.checker.model import Findings, Ledger
+from backend.wire.messages import ClusterEvent
+from tests.support.command_traffic import CommandTraffic
+from tests.support.machines import Machines
+from tests.support.nemeses import NEMESES, Heal, Nemesis
+from tests.support.print_traffic import EDGE, FREE, PrintTraffic
+from tests.support.processes import wait_until
+from tests.support.site import PRICE
+
+ADJUSTED = ("ann", "bob", "carl")  # users of scripts; some of those who print are adjusted too
+PRINT_PAUSE_S = 1.0
+WHOLE_S = 180.0
+QUIET_S = 240.0
+AGAIN = 30
+DECIDED = re.compile(r"job \S+: (authorised|denied|superseded|held|no server decided) (\d+) ms after its analysis")
+
+
+class Decision(NamedTuple):
+    """A print job's: what, after how long, and where."""
+
+    what: str
+    wait_ms: int
+    place: str
+
+
+@dataclass
+class Struck:
+    """What a round's nemesis did. `decisions` are those of all print jobs decided meanwhile."""
+
+    name: str
+    victim: str
+    away_s: float
+    wait_s: float
+    decisions: list[Decision] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """Everything that the test judges and tells."""
+
+    struck: list[Struck]
+    findings: Findings
+    faults: list[str]
+    jobs: int
+    commands: int
+    unanswered: int
+    offline: int
+
+
+def rounds(seed: int, *, slow: bool) -> Iterator[tuple[Nemesis, ...]]:
+    """Rounds without end. Every kind comes once before one comes again; kinds that take long only with `slow`."""
+    chance = random.Random(f"{seed} rounds")
+    chosen = [nemesis for nemesis in NEMESES if slow or not nemesis.slow]
+    while True:
+        first = _shuffled(chance, [nemesis for nemesis in chosen if nemesis.realm != "printing"])
+        beside = _shuffled(chance, [nemesis for nemesis in chosen if nemesis.realm == "printing"])
+        for number, nemesis in enumerate(first):
+            alone = number >= len(beside) or chance.random() < 0.2
+            yield (nemesis,) if alone else (nemesis, beside[number])
+
+
+def _shuffled(chance: random.Random, found: list[Nemesis]) -> list[Nemesis]:
+    return chance.sample(found, len(found))
+
+
+class ClusterCampaign:
+    """`machines` are up."""
+
+    def __init__(self, machines: Machines, folder: Path, seed: int) -> None:
+        self.machines = machines
+        self.chance = random.Random(f"{seed} strikes")
+        token = machines.first.command("token", "create", "--role", "admin", "--name", "campaign")
+        rpcs = [machines.rpc(name) for name in machines.servers]
+        self._add_users()
+        self.commands = CommandTraffic(machines.urls, token, rpcs, (*ADJUSTED, "rita", "fay"), seed)
+        self.printing = PrintTraffic([*machines.print_servers.values()], folder, seed, PRINT_PAUSE_S)
+        self.struck: list[Struck] = []
+        self._kills = 0  # of backends and cupsds: CUPS may give a job up then
+
+    def _add_users(self) -> None:
+        rpc = self.machines.rpc()
+        for name, impressions in EDGE.items():
+            rpc.add_user(name, restricted=True, balance=impressions * PRICE / 10_000)
+        for name in (*FREE, *ADJUSTED):
+            rpc.add_user(name, restricted=False, balance=0)
+
+    # ------------------------------------------------ the run
+
+    def run(self, script: Iterator[tuple[Nemesis, ...]], until_s: float) -> Outcome:
+        """Rounds until this time of the monotonic clock, then rest."""
+        before = self.machines.ledger()
+        self.commands.start()
+        self.printing.start()
+        try:
+            self.commands.wait_answered("the start")
+            while time.monotonic() < until_s:
+                self._round(next(script))
+        finally:
+            self.printing.stop()
+        self._come_to_rest()
+        self.commands.stop()
+        again = self.commands.again(AGAIN)
+        return self._judge(before, self.machines.ledger(), again)
+
+    def _round(self, nemeses: Sequence[Nemesis]) -> None:
+        if any(nemesis.realm == "database" for nemesis in nemeses):
+            self.machines.cluster.wait_whole(WHOLE_S)
+        self.commands.wait_answered("the round before")
+        logs = self._log_places()
+        begun_s = time.monotonic()
+        healing: list[tuple[float, Heal]] = []
+        told: list[tuple[Nemesis, str]] = []
+        try:
+            for nemesis in nemeses:
+                victim, heal = nemesis.strike(self.machines, self.chance)
+                healing.append((time.monotonic() + self.chance.uniform(nemesis.least_s, nemesis.most_s), heal))
+                told.append((nemesis, victim))
+                print(f"  {time.strftime('%X')} {nemesis.name}: {victim}", flush=True)
+        finally:
+            for at_s, heal in sorted(healing, key=lambda pair: pair[0]):
+                time.sleep(max(0.0, at_s - time.monotonic()))  # for how long a fault lasts is what the seed chooses
+                heal()
+        self.commands.wait_answered(" and ".join(nemesis.name for nemesis in nemeses))
+        self._note(told, begun_s, logs)
+
+    def _note(self, told: list[tuple[Nemesis, str]], begun_s: float, logs: dict[str, int]) -> None:
+        since = [one for one in self.commands.answered if one.at_s >= begun_s - 1.0]
+        away_s = max(later.at_s - earlier.at_s for earlier, later in itertools.pairwise(since))
+        wait_s = max(one.took_s for one in since)
+        decisions = [decision for name, start in logs.items() for decision in self._decided(name, start)]
+        for nemesis, victim in told:
+            self.struck.append(Struck(nemesis.name, victim, away_s, wait_s, decisions))
+            self._kills += nemesis.name in ("a CUPS backend killed", "a cupsd killed") and victim != ""
+        slow = max(decisions, key=lambda decision: decision.wait_ms, default=None)
+        print(f"    away {away_s:.2f} s, a command took at most {wait_s:.2f} s, a decision {slow}", flush=True)
+
+    def _log_places(self) -> dict[str, int]:
+        return {name: place.provider.log.stat().st_size for name, place in self.machines.print_servers.items()}
+
+    def _decided(self, name: str, start: int) -> list[Decision]:
+        """What a provider has told since this place of its log."""
+        with self.machines.print_servers[name].provider.log.open("rb") as log:
+            log.seek(start)
+            told = log.read().decode(errors="replace")
+        return [Decision(found[1], int(found[2]), name) for found in DECIDED.finditer(told)]
+
+    def _come_to_rest(self) -> None:
+        """Everything is healed by now: nobody may stay behind."""
+        self.machines.cluster.wait_whole(WHOLE_S)
+        for server in self.machines.servers.values():
+            server.wait()
+        wait_until(self.machines.is_quiet, QUIET_S, "the print servers to be quiet", 0.5)
+        self.commands.wait_answered("everything")
+
+    # ------------------------------------------------ what came of it
+
+    def _judge(self, before: Ledger, after: Ledger, again: list[str]) -> Outcome:
+        sent = list(self.printing.sent)
+        findings = check(self.machines.printed(), sent, after, self.machines.prices, commands=self.commands.commands())
+        faults = [*map(str, check_growth(before, after)), *again]
+        faults += _history_faults(self.commands.history(), self.commands)
+        denied = {job.title for job in after.jobs if job.state == "denied"}
+        vanished = [
+            wish.key
+            for wish in sent
+            if wish.acknowledged and findings.verdicts[wish.key] == "unprinted" and wish.key not in denied
+        ]
+        if len(vanished) > self._kills:  # CUPS gives a job up whose backend is killed; nothing else may
+            faults.append(f"P13 never printed, and nobody denied it: {', '.join(vanished)}")
+        if self.commands.open:
+            faults.append(f"P7 never answered: {', '.join(self.commands.open)}")
+        return Outcome(
+            struck=self.struck,
+            findings=findings,
+            faults=faults,
+            jobs=len(sent),
+            commands=len(self.commands.told) + len(self.commands.calls),
+            unanswered=len(self.commands.refusals),
+            offline=sum("offline" in job.marks for job in after.jobs),
+        )
+
+
+def _history_faults(history: Sequence[ClusterEvent], traffic: CommandTraffic) -> list[str]:
+    """P9, and that the stream told each event once: between the first it brought and the last, unless it began anew."""
+    terms = [event.term for event in history if event.kind == "leader-changed"]
+    faults = [f"P9 terms of leaders: {terms}"] if sorted(set(terms)) != terms else []
+    followed = [event.event_id for event in traffic.followed]
+    ids = [event.event_id for event in history]
+    if len(set(followed)) != len(followed):
+        faults.append(f"the stream told an event twice: {sorted(x for x in followed if followed.count(x) > 1)}")
+    if followed and not traffic.resets:
+        missed = set(ids[ids.index(followed[0]) : ids.index(followed[-1])]) - set(followed)
+        if missed:
+            faults.append(f"the stream left out {sorted(missed)}")
+    return faults
+
+
+def text(seed: int, outcome: Outcome) -> str:
+    """The run in lines for people."""
+    lines = [f"seed {seed}: {outcome.jobs} jobs ({outcome.offline} decided without a server), "]
+    lines[0] += f"{outcome.commands} commands, {outcome.unanswered} calls without an answer"
+    lines += [f"  {one.name} ({one.victim}): away {one.away_s:.2f} s" for one in outcome.struck]
+    return "\n".join([*lines, outcome.findings.text(), *outcome.faults])
+
+
+def judge(seed: int, outcome: Outcome) -> None:
+    """Raises AssertionError with all of it where a promise was broken."""
+    if outcome.faults or not outcome.findings.ok:
+        raise AssertionError(text(seed, outcome))
