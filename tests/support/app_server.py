@@ -9,7 +9,7 @@ from typing import Self
 
 from tests.support.processes import Process, free_port, listening, run
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 
 class AppServer:
@@ -52,7 +52,7 @@ class AppServer:
 
     def command(self, *words: str) -> str:
         """The last line of what `inkeeper-server WORDS` answers. Raises Failed where it ends badly."""
-        done = run([_program(), "--config", self.config, *words], env=self.environment, timeout_s=60)
+        done = run([_program(), "--config", self.config, *words], env=self.environment, timeout_s=120)
         lines = done.stdout.strip().splitlines()
         return lines[-1] if lines else ""
 

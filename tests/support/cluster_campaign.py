@@ -145,7 +145,7 @@ class ClusterCampaign:
     def _note(self, told: list[tuple[Nemesis, str]], begun_s: float, logs: dict[str, int]) -> None:
         since = [one for one in self.commands.answered if one.at_s >= begun_s - 1.0]
         away_s = max(later.at_s - earlier.at_s for earlier, later in itertools.pairwise(since))
-        wait_s = max(one.took_s for one in since)
+        wait_s = max(one.took_s for one in since if one.way != "rpc")  # that one asks a single server, dead or not
         decisions = [decision for name, start in logs.items() for decision in self._decided(name, start)]
         for nemesis, victim in told:
             self.struck.append(Struck(nemesis.name, victim, away_s, wait_s, decisions))

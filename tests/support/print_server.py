@@ -84,7 +84,7 @@ class PrintServer:
 
     def provider_command(self, *words: str, check: bool = True) -> str:
         program: list[str | Path] = [BIN / "inkeeper-provider", "--config", self.config]
-        return run([*program, *words], timeout_s=30, check=check).stdout
+        return run([*program, *words], timeout_s=120, check=check).stdout
 
     @property
     def wrappers(self) -> list[int]:

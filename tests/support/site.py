@@ -77,7 +77,7 @@ class Site(PrintServer):
 
     def server_command(self, *words: str) -> str:
         """The last line of what a command of the server says."""
-        said = run([BIN / "inkeeper-server", "--config", self.folder / "server.toml", *words], timeout_s=30).stdout
+        said = run([BIN / "inkeeper-server", "--config", self.folder / "server.toml", *words], timeout_s=120).stdout
         return said.strip().splitlines()[-1] if said.strip() else ""
 
     def rpc(self, method: str, *arguments: str | float) -> object:
