@@ -5,7 +5,8 @@ was used lately and will soon be stale. So a thousand providers that come back a
 statements and not a thousand.
 
 Invariant: a revoked token is refused everywhere within STALE_S; without the database nobody is let in for longer than
-that. Only hashes are kept here too, and at most MAX_KEPT of them.
+that, but to see what is known of the database being away: whoever was let in within REMEMBERED_S before may. Only
+hashes are kept here too, and at most MAX_KEPT of them.
 """
 
 import asyncio
@@ -17,9 +18,12 @@ from backend.access.model import Principal
 from backend.access.service import find_principals, hash_token
 from backend.base.clock import Clock
 from backend.db.engine import Database
+from backend.db.errors import DatabaseAway
 
 STALE_S = 5.0
 RENEW_AFTER_S = 2.5
+REMEMBERED_S = 12 * 3600.0
+REMEMBER_AFTER_S = 0.8  # so long the database is asked first
 MAX_KEPT = 20_000
 MAX_ASKED = 1_000  # in one statement
 
@@ -57,6 +61,16 @@ class TokenCache:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_up())
         return await asyncio.shield(future)  # others wait for it too
+
+    async def remembered(self, token: str) -> Principal | None:
+        """The same, but who was known lately stays so while the database cannot be asked. Raises DatabaseAway."""
+        kept = self._kept.get(hash_token(token))
+        if kept is None or self._clock.monotonic_s() - kept.found_s >= REMEMBERED_S:
+            return await self.principal(token)
+        try:
+            return await asyncio.wait_for(self.principal(token), REMEMBER_AFTER_S)
+        except (DatabaseAway, TimeoutError):
+            return kept.principal
 
     async def _look_up(self) -> None:
         """Answer all that is wanted, statement by statement."""

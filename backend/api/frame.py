@@ -95,5 +95,8 @@ class Frame:
 
     def _add_headers(self, message: MutableMapping[str, Any]) -> None:
         message["headers"] = [*message.get("headers", ()), (_GENERATION, b"%d" % self._generation())]
-        if self._services.leaving:  # who knows no other server may come to one by its next connection
-            message["headers"] += ((_DRAINING, b"1"), (b"connection", b"close"))
+        leaving = self._services.leaving
+        if leaving or self._services.database.away_since is not None:  # another server may have a database
+            message["headers"].append((_DRAINING, b"1"))
+        if leaving:  # who knows no other server may come to one by its next connection
+            message["headers"].append((b"connection", b"close"))

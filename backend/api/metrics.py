@@ -87,7 +87,8 @@ class _Endpoint:
 
 async def _picture(services: Services) -> Topology | None:
     try:
-        return await asyncio.wait_for(services.picture.topology(), PICTURE_WITHIN_S)
+        found = await asyncio.wait_for(services.picture.topology(), PICTURE_WITHIN_S)
+        return None if found.age_s else found  # the numbers of what is only remembered are none
     except (TimeoutError, DatabaseError) as error:
         log.debug("a scrape goes without the picture: %s", error)
         return None

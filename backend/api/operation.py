@@ -44,7 +44,8 @@ class Raw(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Operation:
-    """One entry of the contract. `errors` are problem codes beside those every operation may have."""
+    """One entry of the contract. `errors` are problem codes beside those every operation may have; `without_database`
+    says that it has something to tell while the database is away."""
 
     method: Method
     path: str
@@ -56,6 +57,7 @@ class Operation:
     query_type: type[msgspec.Struct] | None
     answer_type: Any
     wants_scope: bool
+    without_database: bool
 
     @property
     def name(self) -> str:
@@ -67,7 +69,12 @@ class Operation:
 
 
 def operation(
-    method: Method, path: str, *, roles: frozenset[Role] | None, errors: tuple[str, ...] = ()
+    method: Method,
+    path: str,
+    *,
+    roles: frozenset[Role] | None,
+    errors: tuple[str, ...] = (),
+    without_database: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Operation]:
     """Make an operation of a function; see the module's docstring."""
 
@@ -84,6 +91,7 @@ def operation(
             query_type=hints.get("query"),
             answer_type=hints["return"],
             wants_scope="scope" in hints,
+            without_database=without_database,
         )
 
     return wrap
@@ -121,7 +129,9 @@ class Endpoint:
         if operation.roles is not None:
             if services.refusing:
                 raise ApiProblem("draining")
-            arguments["who"] = await authenticate(scope, services.tokens, operation.roles)
+            arguments["who"] = await authenticate(
+                scope, services.tokens, operation.roles, remembered=operation.without_database
+            )
         for name, kind in operation.path_types.items():
             arguments[name] = convert(scope["path_params"][name], kind, name)
         if operation.query_type is not None:

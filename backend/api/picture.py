@@ -3,35 +3,47 @@ somebody listens, so that a change is told within about a second.
 
 What was printed on each queue is summed over the whole history of jobs; the sum is kept for twenty times as long as it
 took to make, which keeps it fresh where the history is short and cheap where it is long.
+
+While the database is away the picture says so within a few seconds, shows what Patroni tells, and the rest as it was
+last known (`cluster.away`). So that something is known then, it is read now and then though nobody listens.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from backend.base.clock import Clock
+from backend.cluster import away as without_database
 from backend.cluster import databases, topology
 from backend.cluster.agent import ClusterAgent
+from backend.cluster.away import Away
 from backend.cluster.events import EventHub
 from backend.cluster.model import Snapshot
 from backend.cluster.patroni import Patroni, Seen
 from backend.cluster.service import read_snapshot
 from backend.db.engine import Database, now_ms
-from backend.db.errors import DatabaseError
+from backend.db.errors import DatabaseAway, DatabaseError
 from backend.jobs.queries import queue_totals
+from backend.printers.model import ProviderSeen
 from backend.printers.queries import Totals, list_providers, list_queues
 from backend.wire.messages import Event, Ledger, QueueView, Topology
 
 log = logging.getLogger(__name__)
 
 KEEP_S = 0.5
+READ_WITHIN_S = 2.0
+REMEMBER_S = 30.0
 WATCH_S = 1.0
 WATCH_FACTOR = 20.0
 WATCH_LONGEST_S = 2.5
 TOTALS_FACTOR = 20.0
 TOTALS_LONGEST_S = 300.0
+TOTALS_WAIT_S = 1.0
+TOTALS_AGAIN_S = 5.0
+SUM_WITHIN_S = 4.0
 
 
 class Picture:
@@ -49,8 +61,11 @@ class Picture:
         self._lock = asyncio.Lock()
         self._kept: Topology | None = None
         self._kept_until_s = 0.0
+        self._known: Topology | None = None  # the last that the database told, and when
+        self._known_at_s = float("-inf")
         self._totals: Totals = {}
         self._totals_until_s = float("-inf")
+        self._summing: asyncio.Task[None] | None = None
         self._told = b""
         self._task: asyncio.Task[None] | None = None
 
@@ -58,12 +73,13 @@ class Picture:
         self._task = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._summing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def topology(self) -> Topology:
-        """The picture, at most KEEP_S old. Raises DatabaseAway."""
+        """The picture, at most KEEP_S old; also while the database is away."""
         async with self._lock:
             if self._kept is None or self._clock.monotonic_s() >= self._kept_until_s:
                 self._kept = await self._read()
@@ -75,35 +91,70 @@ class Picture:
         return await self._database.run(list_queues, await self._current_totals(), queue_id)
 
     async def _current_totals(self) -> Totals:
-        begun_s = self._clock.monotonic_s()
-        if begun_s >= self._totals_until_s:
-            self._totals = await self._database.run(queue_totals)
-            ended_s = self._clock.monotonic_s()
-            self._totals_until_s = ended_s + min(TOTALS_LONGEST_S, TOTALS_FACTOR * (ended_s - begun_s) - 0.2)
+        """The sums; older ones where new ones take long."""
+        if self._clock.monotonic_s() >= self._totals_until_s and (self._summing is None or self._summing.done()):
+            self._summing = asyncio.create_task(self._sum())
+        if self._summing is not None:
+            await asyncio.wait([self._summing], timeout=TOTALS_WAIT_S)
         return self._totals
 
+    async def _sum(self) -> None:
+        begun_s = self._clock.monotonic_s()
+        try:
+            self._totals = await self._database.look(SUM_WITHIN_S, queue_totals)
+        except DatabaseError as error:
+            log.debug("what was printed cannot be summed: %s", error)
+            self._totals_until_s = self._clock.monotonic_s() + TOTALS_AGAIN_S
+        else:
+            ended_s = self._clock.monotonic_s()
+            self._totals_until_s = ended_s + min(TOTALS_LONGEST_S, TOTALS_FACTOR * (ended_s - begun_s) - 0.2)
+
     async def _read(self) -> Topology:
-        snapshot = self._agent.snapshot
-        seen = await self._patroni.look()
-        age_s = max(0.0, self._clock.monotonic_s() - seen.at_s) if seen is not None else 0.0
-        totals = await self._current_totals()
-        return await self._database.run(
-            read_topology,
-            totals,
-            snapshot.heartbeat_s,
+        looking = asyncio.create_task(self._patroni.look())
+        try:
+            totals = await self._current_totals()
+            reading = await self._database.look(READ_WITHIN_S, read, totals, self._agent.snapshot.heartbeat_s)
+        except DatabaseAway as error:
+            log.debug("the picture is drawn without the database: %s", error)
+            return self._without_database(await looking)
+        except BaseException:
+            looking.cancel()
+            raise
+        seen = await looking
+        self._known = await asyncio.to_thread(self._drawn, reading, seen, self._age_s(seen))
+        self._known_at_s = self._clock.monotonic_s()
+        return self._known
+
+    def _age_s(self, seen: Seen | None) -> float:
+        return max(0.0, self._clock.monotonic_s() - seen.at_s) if seen is not None else 0.0
+
+    def _drawn(self, found: "Reading", seen: Seen | None, age_s: float) -> Topology:
+        return topology.build(
+            self._agent.seen(found.snapshot),  # the members' ages by this server's own clock
             self._agent.identity.name,
-            self._database.url.name,
+            found.now,
+            found.providers,
+            found.queues,
+            databases.views(self._database.url.name, found.facts, seen, age_s),
             self._ledger,
-            self._agent.seen,
-            seen,
-            age_s,
         )
+
+    def _without_database(self, seen: Seen | None) -> Topology:
+        snapshot, now_ms = self._agent.snapshot, self._clock.now_ms()
+        before, age_s = self._known, self._clock.monotonic_s() - self._known_at_s
+        if before is None:  # never read: the members are known by this server's own beats at most
+            facts = databases.Facts("sqlite" if self._database.is_sqlite else "postgresql")
+            nothing = Reading(snapshot, now_ms, (), (), facts)
+            before, age_s = self._drawn(nothing, None, 0.0), 0.0
+        away = Away(self._database.away_since or now_ms, age_s, seen, self._age_s(seen))
+        own = self._agent.identity.process
+        return without_database.picture(before, away, snapshot, self._agent.seen(snapshot).members, own)
 
     async def _watch(self) -> None:
         pause_s = WATCH_S
         while True:
             await asyncio.sleep(pause_s)
-            if not self._hub.listened_to:
+            if not self._hub.listened_to and self._clock.monotonic_s() - self._known_at_s < REMEMBER_S:
                 continue
             begun_s = self._clock.monotonic_s()
             try:
@@ -124,26 +175,22 @@ class Picture:
                 self._hub.tell(Event(kind="topology", at=seen.as_of, detail=seen.verdict))
 
 
-def read_topology(
-    conn: sa.Connection,
-    totals: Totals,
-    heartbeat_s: float,
-    seen_by: str,
-    database_name: str,
-    ledger: Ledger,
-    corrected: Callable[[Snapshot], Snapshot],
-    seen: Seen | None,
-    age_s: float,
-) -> Topology:
-    """Everything the picture needs, from one transaction and what Patroni told `age_s` ago; the members' ages by the
-    reader's own clock."""
-    snapshot = corrected(read_snapshot(conn, heartbeat_s))
-    return topology.build(
-        snapshot,
-        seen_by,
+class Reading(NamedTuple):
+    """What one transaction read, as of `now` by the database's clock."""
+
+    snapshot: Snapshot
+    now: int
+    providers: Sequence[ProviderSeen]
+    queues: Sequence[QueueView]
+    facts: databases.Facts
+
+
+def read(conn: sa.Connection, totals: Totals, heartbeat_s: float) -> Reading:
+    """Everything of the picture that the database knows."""
+    return Reading(
+        read_snapshot(conn, heartbeat_s),
         now_ms(conn),
         list_providers(conn),
         list_queues(conn, totals),
-        databases.views(database_name, databases.read_facts(conn), seen, age_s),
-        ledger,
+        databases.read_facts(conn),
     )

@@ -30,12 +30,16 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
-async def authenticate(scope: Scope, tokens: TokenCache, roles: Iterable[Role]) -> Principal:
-    """Who asks. Raises ApiProblem `unauthenticated` or `forbidden`, DatabaseAway."""
+async def authenticate(
+    scope: Scope, tokens: TokenCache, roles: Iterable[Role], *, remembered: bool = False
+) -> Principal:
+    """Who asks; with `remembered` also by what was known before the database went away. Raises ApiProblem
+    `unauthenticated` or `forbidden`, DatabaseAway."""
     scheme, _, token = header(scope, b"authorization").partition(b" ")
     if scheme.lower() != b"bearer" or not 0 < len(token.strip()) <= MAX_TOKEN:
         raise ApiProblem("unauthenticated", "send the header Authorization: Bearer TOKEN")
-    found = await tokens.principal(token.strip().decode("latin-1"))
+    ask = tokens.remembered if remembered else tokens.principal
+    found = await ask(token.strip().decode("latin-1"))
     if found is None:
         raise ApiProblem("unauthenticated", "this token is not valid here")
     if found.role not in roles:

@@ -73,9 +73,12 @@ async def list_members(services: Services, who: Principal) -> MemberList:
     return MemberList(generation=snapshot.generation, members=snapshot.listed())
 
 
-@operation("GET", "/api/v1/topology", roles=VIEWERS)
+@operation("GET", "/api/v1/topology", roles=VIEWERS, without_database=True)
 async def get_topology(services: Services, who: Principal) -> Topology:
-    """The live picture of servers, databases, print servers and queues, with a verdict in one sentence."""
+    """The live picture of servers, databases, print servers and queues, with a verdict in one sentence.
+
+    While the database is away: what Patroni tells of it, and all else as it was last known, with its age.
+    """
     return await services.picture.topology()
 
 

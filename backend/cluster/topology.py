@@ -74,6 +74,7 @@ def fingerprint(topology: Topology) -> bytes:
     still = msgspec.structs.replace(
         topology,
         as_of=0,
+        age_s=1.0 if topology.age_s else 0.0,
         servers=tuple(msgspec.structs.replace(server, age_s=0.0, load=0, connections=0) for server in topology.servers),
         providers=tuple(
             msgspec.structs.replace(provider, age_s=0.0, oldest_unsent_s=0.0) for provider in topology.providers

@@ -1,8 +1,8 @@
 """The health API: `/api/health` and below, read by monitoring programs with the key of the setting `health.api.key`.
 
-It tells the truth while things are broken too: with the database away the documents say so with HTTP 500 and a
-`status`, which clients take as data. The key that was last read is remembered for that, and for nothing else. Who has
-not the key costs one small read.
+It tells the truth while things are broken too: with the database away the documents say so within a few seconds, with
+HTTP 500 and a `status`, which clients take as data; printers are as last known, none of them well. The key that was
+last read is remembered for that, and for nothing else. Who has not the key costs one small read.
 """
 
 import time
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from backend.access.settings import read_settings
+from backend.cluster.away import Away, sentence
 from backend.cluster.databases import read_facts, redundancy
 from backend.cluster.patroni import Patroni, Seen
 from backend.compat import health_view, queries
@@ -25,7 +26,7 @@ from backend.compat.system import system_facts
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
 
-AWAY = "The database cannot be reached"
+LOOK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Health:
         self._data_dir = data_dir
         self._started = time.monotonic()
         self._last_key = ""
+        self._last: Facts | None = None  # what the database told last, and when
+        self._last_at_s = self._started
 
     async def overview(self, request: Request) -> Response:
         return await self._answer(request, _overview)
@@ -80,11 +83,28 @@ class Health:
         seen = await self._patroni.look()
         asked = time.monotonic()
         try:
-            facts = await self._database.run(_look, given, system, asked, seen)
+            facts = await self._database.look(LOOK_S, _look, given, system, asked, seen)
         except DatabaseError:
-            return Facts(self._last_key, [], [], 0, DatabaseFacts(AWAY, 0, 0, 0, 0), system)
+            return self._without_database(system, seen)
         self._last_key = facts.key
+        if same_secret(facts.key, given):
+            self._last, self._last_at_s = facts, time.monotonic()
         return facts
+
+    def _without_database(self, system: SystemFacts, seen: Seen | None) -> Facts:
+        """What Patroni tells of the database, and all else as it was last known."""
+        now_s = time.monotonic()
+        age_s = now_s - self._last_at_s
+        since = self._database.away_since or round(time.time() * 1000)
+        known = sentence(Away(since, age_s, seen, now_s - seen.at_s if seen is not None else 0.0))
+        database = DatabaseFacts(known, 0, 0, 0, 0, age_s=age_s)
+        last = self._last
+        if last is None:
+            return Facts(self._last_key, [], [], 0, database, system)
+        printers = health_view.old_printers(last.printers, age_s)
+        return Facts(
+            self._last_key, printers, health_view.old_providers(last.providers, age_s), last.users, database, system
+        )
 
 
 def _look(conn: sa.Connection, given: str, system: SystemFacts, asked_monotonic_s: float, seen: Seen | None) -> Facts:

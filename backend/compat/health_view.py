@@ -5,7 +5,7 @@ not have (devices, site servers, a licence) is told as none, or as unlimited, in
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backend.printers.model import SILENT_S
@@ -39,7 +39,8 @@ class PrinterFacts:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """`error` is empty while the database answers. `single_copy` says why a commit is on one machine only when it is
+    """`error` is empty while the database answers; else what is known of it, and everything that it told is `age_s`
+    old. `single_copy` says why a commit is on one machine only when it is
     acknowledged; `redundancy_lost` whether it should be on two.
     """
 
@@ -50,6 +51,7 @@ class DatabaseFacts:
     query_ms: int
     single_copy: str = ""
     redundancy_lost: bool = False
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,18 @@ def printer_status(printer: PrinterFacts) -> str:
     if stopped:
         return "ERROR"
     return OK if printer.accepting else "NOT_AVAILABLE"
+
+
+def old_printers(printers: Sequence[PrinterFacts], age_s: float) -> list[PrinterFacts]:
+    """The same when nothing newer is known: no state that is so old is shown as one, so all are UNKNOWN."""
+    return [
+        replace(printer, silent_ms=printer.silent_ms + round(1000 * age_s), state="unknown") for printer in printers
+    ]
+
+
+def old_providers(providers: Sequence[ProviderFacts], age_s: float) -> list[ProviderFacts]:
+    """The same of print servers: offline once nothing was heard of them for so long, whoever is to blame."""
+    return [replace(provider, silent_ms=provider.silent_ms + round(1000 * age_s)) for provider in providers]
 
 
 def printer_list(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
@@ -217,6 +231,7 @@ def _database(database: DatabaseFacts) -> dict[str, Any]:
         "totalConnections": database.active_connections,
         "timeToConnectMilliseconds": database.connect_ms,
         "timeToQueryMilliseconds": database.query_ms,
+        "ageSeconds": round(database.age_s),
     }
 
 

@@ -77,6 +77,7 @@ class Database:
         self._calls: set[concurrent.futures.Future[Any]] = set()
         self._breaker = Breaker()
         self._away_since_s: float | None = None
+        self._away_since_ms = 0
         self._last_outage = (float("-inf"), 0.0)  # when it ended, and how long it was
 
     @property
@@ -100,6 +101,18 @@ class Database:
         """The same for work that writes: on SQLite it begins as the one writer (BEGIN IMMEDIATE)."""
         bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
         return await self._patiently(functools.partial(self._transaction, True, bound))
+
+    async def look(
+        self, within_s: float, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """`run` for who would rather know soon that there is no answer than wait for the next primary."""
+        bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
+        return await self._in_thread(functools.partial(self._transaction, False, bound), within_s)
+
+    @property
+    def away_since(self) -> int | None:
+        """Since when the database is known to be away, milliseconds by this machine's clock; None while it answers."""
+        return self._away_since_ms if self._away_since_s is not None else None
 
     async def answers(self, within_s: float) -> bool:
         """Does the database answer a query within this time, or is its next primary to be expected in a moment?"""
@@ -180,7 +193,8 @@ class Database:
         """What an error tells of the database: that it is away, or that it answers."""
         if isinstance(error, DatabaseAway) and error.unreachable:
             self._breaker.failed(str(error), time.monotonic(), trial)
-            self._away_since_s = self._away_since_s or time.monotonic()
+            if self._away_since_s is None:
+                self._away_since_s, self._away_since_ms = time.monotonic(), round(time.time() * 1000)
         elif isinstance(error, DatabaseAway):
             self._breaker.left(trial)  # one connection, or one statement: nothing is told of the next
         else:

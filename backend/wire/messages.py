@@ -432,7 +432,10 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Topology(Message, frozen=True, kw_only=True):
-    """The live picture as seen by one server. `verdict` is one sentence; `as_of` is by the database's clock."""
+    """The live picture as seen by one server. `verdict` is one sentence; `as_of` is by the database's clock.
+
+    `age_s` is 0 while the database can be read; else what has no age of its own was read so long before `as_of`.
+    """
 
     cluster: str
     seen_by: str
@@ -447,6 +450,7 @@ class Topology(Message, frozen=True, kw_only=True):
     queues: tuple[QueueView, ...]
     ledger: Ledger
     paused: bool = False
+    age_s: float = 0.0
 
 
 class MemberList(Message, frozen=True, kw_only=True):

@@ -85,6 +85,12 @@ def test_everything_says_so_while_the_database_is_away(away: tuple[Site, TcpProx
         told = health(site, path)
         assert told.status_code == 500
         assert told.json()["database"]["status"] != "OK"
+    overview = health(site, "").json()
+    assert overview["printers"]["count"] == 2  # as last known, none of them well
+    assert {entry["status"] for entry in overview["printers"]["inError"]} == {"UNKNOWN"}
+    assert overview["printers"]["inErrorCount"] == 2
+    assert overview["printProviders"]["count"] == 1
+    assert isinstance(overview["database"]["ageSeconds"], int)
     wrong = httpx.get(f"{site.server.url}/api/health", headers={"Authorization": "wrong"}, trust_env=False)
     assert wrong.status_code == 401
     with pytest.raises(xmlrpc.client.Fault) as refused:

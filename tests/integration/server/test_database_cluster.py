@@ -16,7 +16,17 @@ from starlette.applications import Starlette
 
 from backend.access.settings import write_setting
 from backend.compat.routes import routes as compat_routes
-from backend.wire.messages import ClusterEvent, ClusterEventList, DatabaseSwitchover, Plan, Role, Topology
+from backend.wire.messages import (
+    ClusterEvent,
+    ClusterEventList,
+    DatabaseSwitchover,
+    DatabaseView,
+    Plan,
+    ProviderView,
+    Role,
+    ServerView,
+    Topology,
+)
 from tests.support.api import Api, api, authorise, eventually
 from tests.support.app_server import AppServer
 from tests.support.folders import scratch_folder
@@ -33,10 +43,9 @@ def cluster() -> Iterator[PatroniCluster]:
 
 
 def configure(cluster: PatroniCluster, **settings: object) -> None:
-    """Patroni's own PATCH of /config."""
-    request = urllib.request.Request(
-        cluster.primary().rest_url + "/config", method="PATCH", data=json.dumps(settings).encode()
-    )
+    """Patroni's own PATCH of /config, which any node takes."""
+    node = next(node for node in cluster.nodes.values() if node.ask("/patroni") is not None)
+    request = urllib.request.Request(node.rest_url + "/config", method="PATCH", data=json.dumps(settings).encode())
     credentials = f"patroni:{cluster.passwords['REST_PASSWORD']}".encode()
     request.add_header("Authorization", "Basic " + base64.b64encode(credentials).decode())
     with urllib.request.urlopen(request, timeout=10) as answer:
@@ -175,6 +184,54 @@ def test_shown_remembered_and_handed_over(cluster: PatroniCluster) -> None:
             return (seen.databases[0].name, seen.databases[0].last_failover_at > 0) == (second, True)
 
         await eventually(told, 20)
+
+    asyncio.run(play())
+
+
+def test_without_a_primary_it_is_shown_what_patroni_tells_and_what_was_known(cluster: PatroniCluster) -> None:
+    """Patroni is paused, so that the cluster stays without a primary for as long as it is looked at."""
+    cluster.wait_whole()
+    first = cluster.primary()
+
+    async def play() -> None:
+        async with api(cluster.url(), patroni=tuple(cluster.rest_urls())) as server:
+
+            async def shows(words: str) -> Topology | None:
+                found = await server.ask("GET", "/api/v1/topology", Topology)
+                return found if words in found.verdict else None
+
+            await eventually(lambda: current(server), 60)
+            configure(cluster, pause=True)
+            await asyncio.to_thread(first.kill_postmaster)
+            begun_s = time.monotonic()
+            await eventually(lambda: away(server), 60)
+            told_s = time.monotonic() - begun_s
+            seen = await eventually(lambda: shows("has no primary since"), 60)
+            none_s = time.monotonic() - begun_s
+            print(f"a lost primary was shown after {told_s:.1f} s, that there is none after {none_s:.1f} s")
+            assert seen is not None
+            assert "Patroni is paused" in seen.verdict
+            assert seen.health == "error"
+            assert {view.name for view in seen.databases} == set(cluster.nodes)
+            roles = {view.name: (view.role, view.source) for view in seen.databases}
+            assert [name for name, (role, _) in roles.items() if role == "primary"] in ([], [first.name])
+            views: tuple[ServerView | DatabaseView | ProviderView, ...] = (
+                *seen.servers,
+                *seen.databases,
+                *seen.providers,
+            )
+            assert "ok" not in {view.health for view in views}
+            assert all(view.age_s < 5 for view in seen.databases if view.name != first.name)
+            configure(cluster, pause=False)
+            await asyncio.to_thread(cluster.wait_whole)
+            await eventually(lambda: current(server), 60)
+
+    async def away(server: Api) -> bool:
+        return (await server.ask("GET", "/api/v1/topology", Topology)).age_s > 0
+
+    async def current(server: Api) -> bool:
+        found = await server.ask("GET", "/api/v1/topology", Topology)
+        return (found.age_s, found.databases[0].role, found.databases[0].health) == (0, "primary", "ok")
 
     asyncio.run(play())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.wire.messages import AuthoriseAnswer, JobList, Topology
+from backend.wire.messages import AuthoriseAnswer, DatabaseView, JobList, ProviderView, ServerView, Topology
 from tests.support.api import Api, api, authorise, eventually, freeze, scene
 from tests.support.postgresql import Postgres
 
@@ -53,6 +53,7 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
     async def play() -> None:
         async with api(database.url()) as server:
             await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, authorise(), role="provider")
+            await eventually(lambda: all_well(server), 60)
             freeze(database)
 
             async def refused() -> bool:
@@ -67,7 +68,28 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
                 return quick and all(answer.status_code == 503 for answer in answers)
 
             await eventually(refused_quickly, 20)
+
+            # The picture goes on, with what was known and its age, and none of it well.
+            seen = await server.ask("GET", "/api/v1/topology", Topology)
+            assert (seen.health, seen.age_s > 0) == ("error", True)
+            assert seen.verdict.startswith("The database cannot be reached since ")
+            shown: tuple[ServerView | DatabaseView | ProviderView, ...] = (
+                *seen.servers,
+                *seen.databases,
+                *seen.providers,
+            )
+            assert [view.name for view in seen.providers] == ["print1"]
+            assert "ok" not in {view.health for view in shown}
+            assert (await server.send("GET", "/api/v1/topology")).headers["inkeeper-draining"] == "1"  # go, if you can
+            assert (await server.refused("GET", "/api/v1/topology", role="provider")).code in (
+                "forbidden",
+                "unavailable",
+            )
+            stranger = await server.send("GET", "/api/v1/topology", token="nobody-ever-saw-this")
+            assert stranger.status_code == 503
             freeze(database, signal.SIGCONT)
+
+            await eventually(lambda: all_well(server), 60)
 
             async def back() -> bool:
                 answer = await server.send("POST", "/api/v1/jobs/authorise", authorise(), role="provider")
@@ -80,6 +102,11 @@ def test_a_frozen_database_is_noticed_and_then_costs_nobody_any_time(scratch: Pa
             asyncio.run(play())
         finally:
             freeze(database, signal.SIGCONT)
+
+
+async def all_well(server: Api) -> bool:
+    found = await server.ask("GET", "/api/v1/topology", Topology)
+    return (found.age_s, found.servers[0].health, found.databases[0].health) == (0, "ok", "ok")
 
 
 def test_the_server_follows_the_primary_to_another_host(scratch: Path, postgres_template: Path) -> None:

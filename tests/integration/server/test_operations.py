@@ -1,6 +1,7 @@
 """Actions on the cluster by command line and API: what they do, what they refuse, what is written down of them."""
 
 import asyncio
+import functools
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_who_is_drained_stays_so_though_xml_rpc_callers_still_come(postgres_url:
         assert (await act(lead, "drain", name)).done
         await eventually(lambda: has_event(lead, "member-drained", name), 30)
         for calls in (1, 0, 2, 0):
-            agent.load = lambda calls=calls: Load(calls)
+            agent.load = functools.partial(Load, calls)
             await agent.refresh()
             row = next(row for row in agent.snapshot.members if row.name == name)
             assert (row.state, row.load) == ("drained", calls)

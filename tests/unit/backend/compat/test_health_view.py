@@ -53,6 +53,13 @@ def test_printer_status(facts: PrinterFacts, word: str) -> None:
     assert health_view.printer_status(facts) == word
 
 
+def test_what_is_old_is_unknown_and_silent_for_as_long() -> None:
+    (old,) = health_view.old_printers([printer(silent_ms=200)], 3.0)
+    assert (health_view.printer_status(old), old.silent_ms) == ("UNKNOWN", 3_200)
+    (server,) = health_view.old_providers([ProviderFacts("p", "h", 200)], 9.0)
+    assert server.silent_ms == 9_200
+
+
 def test_every_count_is_an_integer_even_with_nothing_there() -> None:
     document = health_view.overview([], [], 0, DATABASE, SYSTEM)
     counts = dict(numbers(document))
