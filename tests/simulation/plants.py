@@ -24,7 +24,7 @@ from provider.jobs import rules as verdicts
 from provider.journal import record as records
 from provider.uplink import machine as uplink
 from provider.uplink import messages
-from tests.simulation import database, people, printing
+from tests.simulation import backend, database, journal, people
 from tests.simulation import provider as daemon
 from tests.simulation.disk import Disk, File
 
@@ -301,7 +301,7 @@ def _without_sync(patch: Patch, which: Callable[[str], bool]) -> None:
 
 
 def _journal_not_synced(patch: Patch) -> None:
-    _without_sync(patch, lambda name: name.endswith(daemon.SUFFIX))
+    _without_sync(patch, lambda name: name.endswith(journal.SUFFIX))
 
 
 def _run_file_not_synced(patch: Patch) -> None:
@@ -318,7 +318,7 @@ def _messages_not_synced(patch: Patch) -> None:
 
 def _lock_not_inherited(patch: Patch) -> None:
     def forgetful(self: File, holder: Any) -> None:
-        if not isinstance(holder, printing.Inner):
+        if not isinstance(holder, backend.Inner):
             self.holders.append((holder, holder.life))
 
     patch.setattr(File, "lock", forgetful)

@@ -20,16 +20,16 @@ from provider.jobs import machine
 from provider.jobs.model import Ask, JobRecord, PrinterWord, RunRecord
 from provider.jobs.rules import read_evidence
 from provider.jobs.state import JobState, Moment, begin, is_open, resume
-from provider.journal.record import Record, encode, scan
 from provider.journal.runs import DRAFT_MARK, OFFLINE_MARK, SUFFIXES, Started, highest_number, read_words
 from provider.uplink import messages
 from provider.uplink.machine import Outbox, Parcel
 from tests.simulation.auditor import Auditor, Broken
+from tests.simulation.backend import Backend, Connection, Inner
 from tests.simulation.client import Client, Reply
-from tests.simulation.disk import File
-from tests.simulation.kernel import Future, Network, Process
+from tests.simulation.journal import Journal
+from tests.simulation.kernel import Network, Process
 from tests.simulation.people import Desk
-from tests.simulation.printing import Backend, Connection, Inner, Site
+from tests.simulation.printing import Site
 from tests.simulation.server import Answered, Server
 
 TOKENS_A_LIFE = 1 << 32
@@ -37,102 +37,6 @@ KILL_AFTER_S = 10.0
 ADOPT_EVERY_S = 5.0
 BEAT_S = 2.0
 SPOOL = "spool"
-SUFFIX = ".journal"
-
-_DECODER = msgspec.json.Decoder(JobRecord)
-
-
-class Journal:
-    """One life's journal: replayed from the disk, written by one coroutine, as Book and GroupCommit do."""
-
-    def __init__(self, daemon: "Daemon") -> None:
-        self._daemon = daemon
-        self._disk = daemon.site.disk
-        self._file: File | None = None
-        self._good = 0
-        self._waiting: list[tuple[JobRecord, Future[bool]]] = []
-        self._soon: dict[str, JobRecord] = {}
-        self._runs = False
-        self.records: dict[str, JobRecord] = {}
-        self.unsettled: dict[str, JobRecord] = {}
-        self.printings: dict[Printing, str] = {}
-        names = sorted(name for name in self._disk.files if name.endswith(SUFFIX))
-        for name in names:
-            self._replay(self._disk.read(name))
-        self._number = 1 + max((int(name.removesuffix(SUFFIX)) for name in names), default=0)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._waiting or self._soon or self._runs)
-
-    def write(self, record: JobRecord) -> "Future[bool]":
-        """True when it is on the disk, False when it could not be written."""
-        done: Future[bool] = Future()
-        self._waiting.append((record, done))
-        self._start()
-        return done
-
-    def write_soon(self, record: JobRecord) -> None:
-        self.keep(record)
-        self._soon[record.job_id] = record
-        self._start()
-
-    def keep(self, record: JobRecord) -> None:
-        self.records[record.job_id] = record
-        self.printings[record.printing] = record.job_id
-        if record.phase in ("settled", "denied"):
-            self.unsettled.pop(record.job_id, None)
-        else:
-            self.unsettled[record.job_id] = record
-
-    def _replay(self, data: bytes) -> None:
-        for part in scan(data):
-            if isinstance(part, Record):
-                self.keep(_DECODER.decode(part.payload))
-
-    def _start(self) -> None:
-        if not self._runs:
-            self._runs = True
-            self._daemon.after(0.0, lambda: self._daemon.spawn(self._run()))
-
-    async def _run(self) -> None:
-        while self._waiting or self._soon:
-            waiting, self._waiting = self._waiting, []
-            soon, self._soon = self._soon, {}
-            awaited = {record.job_id: None for record, _ in waiting}
-            items = [record for key, record in soon.items() if key not in awaited]
-            done = await self._append([*items, *(record for record, _ in waiting)], durable=bool(waiting))
-            for record, future in waiting:
-                if done:
-                    self.keep(record)
-                future.set(done)
-            if not done:
-                self._soon = {**soon, **self._soon}
-                if not self._waiting:
-                    await self._daemon.sleep(1.0)
-        self._runs = False
-
-    async def _append(self, records: Sequence[JobRecord], durable: bool) -> bool:
-        daemon, disk = self._daemon, self._disk
-        data = b"".join(encode(msgspec.json.encode(record)) for record in records)
-        try:
-            if self._file is None:
-                daemon.effect()
-                self._file, self._good = disk.create(f"{self._number:08d}{SUFFIX}"), 0
-                self._number += 1
-                daemon.effect()
-                disk.sync_folder()
-            daemon.effect()
-            disk.write(self._file, self._good, data)
-        except OSError:
-            self._file = None
-            return False
-        if durable:
-            await daemon.sleep(daemon.kernel.rng.uniform(0.001, 0.015))
-            daemon.effect()
-            disk.sync(self._file)
-        self._good += len(data)
-        return True
 
 
 class Daemon(Process):

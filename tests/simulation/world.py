@@ -5,12 +5,14 @@ from collections.abc import Callable
 from backend.jobs.model import QueueRow
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
 from tests.simulation.auditor import Auditor
+from tests.simulation.backend import Backend
 from tests.simulation.database import Database
 from tests.simulation.disk import Disk
 from tests.simulation.kernel import Kernel, Machine, Network, Process
 from tests.simulation.people import Desk, new_id, replayable
 from tests.simulation.plan import BALANCES, PRICES, USERS, Item, Plan
-from tests.simulation.printing import Backend, Cupsd, Printer, Site
+from tests.simulation.printer import Printer
+from tests.simulation.printing import Cupsd, Site
 from tests.simulation.provider import Daemon
 from tests.simulation.server import Server
 
