@@ -14,7 +14,7 @@ import ipaddress
 import select
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -46,7 +46,11 @@ class Attempt:
 
 
 class Race:
-    """Dials hosts side by side. `start`, then `step` whenever a socket is ready or `due_s` has come."""
+    """Dials hosts side by side. `start`, then `step` whenever a socket is ready or `due_s` has come.
+
+    libpq is asked to go on with a connection only when its socket is ready: before that it takes a connection still
+    being made for one that stands, and waits for the network with everybody behind it.
+    """
 
     def __init__(self, hosts: Sequence[tuple[Address, str]], favourite: Address | None, any_will_do: bool) -> None:
         self._hosts = hosts
@@ -61,15 +65,15 @@ class Race:
             for address, conninfo in self._hosts
         ]
 
-    def step(self, now_s: float) -> Attempt | None:
-        """Go on with what is ready or due; the winner, once there is one."""
+    def step(self, now_s: float, ready: Collection[int] = ()) -> Attempt | None:
+        """Go on with what is due and with the sockets that are ready; the winner, once there is one."""
         for attempt in self.attempts:
             if attempt.pgconn is None and attempt.again_s <= now_s:
                 attempt.pgconn = pq.PGconn.connect_start(attempt.conninfo)
                 attempt.writing = True
                 if attempt.pgconn.status == pq.ConnStatus.BAD:
                     self._refused(attempt, now_s)
-            elif attempt.pgconn is not None and self._poll(attempt, now_s):
+            elif attempt.pgconn is not None and attempt.pgconn.socket in ready and self._poll(attempt, now_s):
                 return attempt
         return None
 
@@ -164,10 +168,11 @@ class Dialer:
         winner = None
         try:
             race.start(time.monotonic())
+            ready: Collection[int] = ()
             while winner is None and not race.lost() and time.monotonic() < deadline_s:
-                winner = race.step(time.monotonic())
+                winner = race.step(time.monotonic(), ready)
                 if winner is None and not race.lost():
-                    _wait(race, min(deadline_s, race.due_s()))
+                    ready = _wait(race, min(deadline_s, race.due_s()))
         finally:
             race.close(winner)
         return self._ended(race, winner)
@@ -180,10 +185,11 @@ class Dialer:
         winner = None
         try:
             race.start(time.monotonic())
+            ready: Collection[int] = ()
             while winner is None and not race.lost() and time.monotonic() < deadline_s:
-                winner = race.step(time.monotonic())
+                winner = race.step(time.monotonic(), ready)
                 if winner is None and not race.lost():
-                    await _wait_async(race, min(deadline_s, race.due_s()))
+                    ready = await _wait_async(race, min(deadline_s, race.due_s()))
         finally:
             race.close(winner)
         return self._ended(race, winner)
@@ -214,26 +220,34 @@ def _is_standby(pgconn: pq.abc.PGconn) -> bool:
     return b"on" in map(pgconn.parameter_status, (b"in_hot_standby", b"default_transaction_read_only"))
 
 
-def _wait(race: Race, until_s: float) -> None:
+def _wait(race: Race, until_s: float) -> list[int]:
+    """Wait for the first socket, or until that time; the sockets that are ready."""
     poll = select.poll()
     for number, writing in race.sockets():
         poll.register(number, select.POLLOUT if writing else select.POLLIN)
-    poll.poll(max(0.0, until_s - time.monotonic()) * 1000 + 1)
+    return [number for number, _ in poll.poll(max(0.0, until_s - time.monotonic()) * 1000 + 1)]
 
 
-async def _wait_async(race: Race, until_s: float) -> None:
+async def _wait_async(race: Race, until_s: float) -> set[int]:
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
+    woken = asyncio.Event()
+    ready: set[int] = set()
+
+    def note(number: int) -> None:
+        ready.add(number)
+        woken.set()
+
     sockets = race.sockets()
     for number, writing in sockets:
-        (loop.add_writer if writing else loop.add_reader)(number, ready.set)
+        (loop.add_writer if writing else loop.add_reader)(number, note, number)
     try:
-        await asyncio.wait_for(ready.wait(), max(0.0, until_s - time.monotonic()) + 0.001)
+        await asyncio.wait_for(woken.wait(), max(0.0, until_s - time.monotonic()) + 0.001)
     except TimeoutError:
-        return
+        return ready
     finally:
         for number, writing in sockets:
             (loop.remove_writer if writing else loop.remove_reader)(number)
+    return ready
 
 
 async def _resolved(address: Address, deadline_s: float) -> list[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Finding the primary among hosts that are dead, frozen, read-only or promoted meanwhile."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -28,6 +29,20 @@ def silent() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.fixture
+def swallowed() -> Iterator[int]:
+    """A port to which no connection comes about: its queue is full, and what asks is dropped without a word."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(address)
+        yield address[1]
+
+
 @pytest.fixture(params=["thread", "event loop"])
 def dial(request: pytest.FixtureRequest) -> Way:
     if request.param == "thread":
@@ -50,6 +65,15 @@ def test_a_frozen_and_a_dead_host_in_front_cost_nothing(postgres: Postgres, sile
 def test_a_primary_that_froze_since_costs_a_moment_only(postgres: Postgres, silent: int, dial: Way) -> None:
     way = dialer(silent, postgres.port, connect_timeout="60")
     way._primary = ("127.0.0.1", str(silent))
+    dial(way).finish()
+    assert way.primary == ("127.0.0.1", str(postgres.port))
+
+
+def test_a_primary_whose_network_swallows_packets_costs_a_moment_only(
+    postgres: Postgres, swallowed: int, dial: Way
+) -> None:
+    way = dialer(swallowed, postgres.port, connect_timeout="60")
+    way._primary = ("127.0.0.1", str(swallowed))
     dial(way).finish()
     assert way.primary == ("127.0.0.1", str(postgres.port))
 
