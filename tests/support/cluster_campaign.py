@@ -150,8 +150,18 @@ class ClusterCampaign:
         for nemesis, victim in told:
             self.struck.append(Struck(nemesis.name, victim, away_s, wait_s, decisions))
             self._kills += nemesis.name in ("a CUPS backend killed", "a cupsd killed") and victim != ""
+        self._tell_refusals(begun_s)
         slow = max(decisions, key=lambda decision: decision.wait_ms, default=None)
         print(f"    away {away_s:.2f} s, a command took at most {wait_s:.2f} s, a decision {slow}", flush=True)
+
+    def _tell_refusals(self, begun_s: float) -> None:
+        """The commonest reasons, numbers and addresses left out, and when the first and the last were."""
+        found: dict[str, list[float]] = {}
+        for at_s, reason in self.commands.refusals:
+            if at_s >= begun_s:
+                found.setdefault(re.sub(r"https?://\S+|[0-9]+", "_", reason), []).append(at_s - begun_s)
+        for reason, at in sorted(found.items(), key=lambda pair: -len(pair[1]))[:3]:
+            print(f"    {len(at)} not answered, {at[0]:.1f} to {at[-1]:.1f} s: {reason[:300]}", flush=True)
 
     def _log_places(self) -> dict[str, int]:
         return {name: place.provider.log.stat().st_size for name, place in self.machines.print_servers.items()}

@@ -43,6 +43,13 @@ class Answered(NamedTuple):
     way: str
 
 
+class Refusal(NamedTuple):
+    """A call that no server answered, and why."""
+
+    at_s: float
+    reason: str
+
+
 class CommandTraffic:
     """`token` is an administrator's."""
 
@@ -50,7 +57,7 @@ class CommandTraffic:
         self._urls, self._token, self._rpcs, self._users = urls, token, rpcs, users
         self._chance = random.Random(f"{seed} commands")
         self.answered: list[Answered] = []
-        self.refusals: list[str] = []  # calls of all kinds that no server answered
+        self.refusals: list[Refusal] = []  # calls of all kinds that no server answered
         self.told: dict[str, tuple[Adjust, MoneyAnswer]] = {}
         self.open: dict[str, Adjust] = {}
         self.calls: list[Command] = []  # XML-RPC
@@ -131,12 +138,15 @@ class CommandTraffic:
         try:
             answer = await client.call("POST", path, asked, MoneyAnswer, timeout_s=timeout_s, patient=patient)
         except NoServer as error:
-            self.refusals.append(f"{way}: {error}")
+            self._refused(f"{way}: {error}")
             return
         now_s = time.monotonic()
         del self.open[asked.command_id]
         self.told[asked.command_id] = (asked, answer)
         self.answered.append(Answered(now_s, now_s - begun_s, way))
+
+    def _refused(self, reason: str) -> None:
+        self.refusals.append(Refusal(time.monotonic(), reason))
 
     async def _call_rpc(self) -> None:
         chance = random.Random(self._chance.random())
@@ -155,9 +165,9 @@ class CommandTraffic:
             outcome = "done" if done is True else "refused"
         except xmlrpc.client.Fault as fault:
             outcome = "refused" if NOTHING_DONE in fault.faultString else "unknown"
-            self.refusals.append(f"rpc: {fault.faultString}")
+            self._refused(f"rpc: {fault.faultString}")
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
-            self.refusals.append(f"rpc: {error}")
+            self._refused(f"rpc: {error}")
         now_s = time.monotonic()
         if outcome == "done":
             self.answered.append(Answered(now_s, now_s - begun_s, "rpc"))
@@ -169,7 +179,7 @@ class CommandTraffic:
             try:
                 await client.call("GET", "topology", None, Topology, timeout_s=CALL_S)
             except NoServer as error:
-                self.refusals.append(f"read: {error}")
+                self._refused(f"read: {error}")
             await asyncio.sleep(READ_PAUSE_S)
         await client.aclose()
 
