@@ -36,8 +36,9 @@ from tests.support.documents import Page, text_lines, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.namespaces import Switch
 from tests.support.postgresql import Postgres
+from tests.support.print_server import BIN
 from tests.support.processes import Failed, Process, run, wait_until
-from tests.support.site import BIN, read_ledger
+from tests.support.site import read_ledger
 
 NETWORK = "10.97.31"
 OWN = f"{NETWORK}.1"
