@@ -12,7 +12,7 @@ from backend.api.problems import ApiProblem
 from backend.api.services import Services
 from backend.cluster.database_switchover import perform as switch_over
 from backend.cluster.operations import perform
-from backend.cluster.patroni import PatroniError
+from backend.cluster.patroni import PatroniError, PatroniSilent
 from backend.printers.service import enroll_provider, set_queue
 from backend.wire.messages import (
     Adjust,
@@ -110,11 +110,13 @@ async def act_on_cluster(services: Services, who: Principal, body: ClusterAction
     )
 
 
-@operation("POST", "/api/v1/cluster/database/switchover", roles=ADMIN)
+@operation("POST", "/api/v1/cluster/database/switchover", roles=ADMIN, errors=("outcome-unknown",))
 async def switch_database_over(services: Services, who: Principal, body: DatabaseSwitchover) -> Plan:
     """Make a standby the database's primary, through Patroni. What is blocked, or a dry run, is only told."""
     try:
         return await switch_over(services.database, services.patroni, body.to, who.actor, dry_run=body.dry_run)
+    except PatroniSilent as error:
+        raise ApiProblem("outcome-unknown", str(error)) from error
     except PatroniError as error:
         raise ApiProblem("unavailable", str(error)) from error
 

@@ -31,6 +31,7 @@ from backend.wire.names import map_user_name
 
 Limit = Annotated[int, Meta(ge=1, le=500)]
 Offset = Annotated[int, Meta(ge=0, le=2**31)]
+EventId = Annotated[str, Meta(pattern=r"^$|^\d{1,19}\.\d{1,19}$")]
 
 
 class UserQuery(msgspec.Struct, frozen=True):
@@ -49,10 +50,11 @@ class TransferQuery(msgspec.Struct, frozen=True):
 
 
 class HistoryQuery(msgspec.Struct, frozen=True):
-    """`after`: only what came after the event of this id; "" for the newest."""
+    """`after`: only what came after the event of this id; "" for the newest. `before`: only what came before that one."""
 
     limit: Limit = 50
-    after: Annotated[str, Meta(pattern=r"^$|^\d{1,19}\.\d{1,19}$")] = ""
+    after: EventId = ""
+    before: EventId = ""
 
 
 class LimitQuery(msgspec.Struct, frozen=True):
@@ -84,8 +86,9 @@ async def get_topology(services: Services, who: Principal) -> Topology:
 
 @operation("GET", "/api/v1/cluster/events", roles=VIEWERS)
 async def list_cluster_events(services: Services, who: Principal, query: HistoryQuery) -> ClusterEventList:
-    """The cluster's history: the newest events, or those after an event's id."""
-    return ClusterEventList(events=await services.database.run(history.read, query.after, query.limit))
+    """The cluster's history: the newest events, or those after an event's id, or before one."""
+    found = await services.database.run(history.read, query.after, query.limit, query.before)
+    return ClusterEventList(events=found)
 
 
 @operation("GET", "/api/v1/users", roles=VIEWERS)

@@ -116,7 +116,7 @@ class ApiClient:
                 return cast("T", found.answer)
             pause_s = choice.backoff_s(rounds, random.random())
             if not patient or time.monotonic() + pause_s >= deadline_s:
-                raise NoServer(reasons)
+                raise NoServer(reasons, in_doubt=request.in_doubt and not idempotent)
             await asyncio.sleep(pause_s)
             rounds += 1
 
@@ -135,7 +135,7 @@ class ApiClient:
                 if result is not None and result.reason == "":
                     return result
                 if not idempotent and result is not None and not result.never_sent:
-                    raise NoServer(reasons)  # it may have been done: neither another server nor another round
+                    raise NoServer(reasons, in_doubt=True)  # it may have been done: neither another server nor another round
                 if time.monotonic() >= deadline_s:
                     break
             return None
@@ -189,11 +189,15 @@ class ApiClient:
                 self._choice = choice.failed(self._choice, result.url, time.monotonic())
 
     async def _try(self, url: str, request: "_Request", answer_type: Any, idempotent: bool) -> _Try:
+        request.in_doubt = True  # until it is known to be otherwise, also where this try is given up
         try:
             response = await self._send(url, request, again=idempotent)
         except httpx.HTTPError as error:
-            return _Try(url, reason=describe(error), never_sent=isinstance(error, _NEVER_SENT))
-        return self._read(url, response, answer_type)
+            found = _Try(url, reason=describe(error), never_sent=isinstance(error, _NEVER_SENT))
+        else:
+            found = self._read(url, response, answer_type)
+        request.in_doubt = not found.never_sent
+        return found
 
     async def _send(self, url: str, request: "_Request", again: bool) -> httpx.Response:
         # The call's own deadline bounds every try; the transport bounds a connect, that a dead address not hold one.
@@ -276,6 +280,8 @@ class _Request:
         self.path = path.lstrip("/")
         self.content = None if body is None else msgspec.json.encode(body)
         self.query = dict(query) if query else None
+        self.in_doubt = False
+        """Whether the last server asked may have done it though it gave no answer."""
 
 
 def read_problem(status: int, content: bytes) -> Problem | None:

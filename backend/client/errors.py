@@ -23,9 +23,11 @@ class ServerProblem(ClientError):
 
 
 class NoServer(ClientError):
-    """`reasons` tells for each server that was asked why it did not answer, in the words to show."""
+    """`reasons` tells for each server that was asked why it did not answer, in the words to show; `in_doubt` whether a
+    server may have done all the same what must not be asked for twice."""
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
+    def __init__(self, reasons: Mapping[str, str], *, in_doubt: bool = False) -> None:
         text = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
         super().__init__(text or "no server is known")
         self.reasons = dict(reasons)
+        self.in_doubt = in_doubt

@@ -82,20 +82,26 @@ def record(
     return told
 
 
-def read(conn: sa.Connection, after: str, limit: int) -> tuple[ClusterEvent, ...]:
-    """At most `limit` events after this `event_id` in the order of their commits; the newest ones with "".
+def read(conn: sa.Connection, after: str, limit: int, before: str = "") -> tuple[ClusterEvent, ...]:
+    """At most `limit` events in the order of their commits: those that follow the `event_id` `after`, or those that
+    come before `before`; the newest ones where neither is given.
 
-    Raises ValueError where `after` is no event id.
+    Raises ValueError where one of them is no event id.
     """
     order = (cluster_event.c.xid, cluster_event.c.event_id)
+    here: sa.ColumnElement[Any] = sa.tuple_(*order)
+    statement = sa.select(cluster_event)
+    if before:
+        statement = statement.where(here < _place(before))
     if after:
-        place = parse(after)
-        here: sa.ColumnElement[Any] = sa.tuple_(*order)
-        later = here > sa.tuple_(sa.literal(place.xid), sa.literal(place.event_id))
-        statement = sa.select(cluster_event).where(later).order_by(*order)
-        return _page(conn, statement, limit)
-    newest = sa.select(cluster_event).order_by(*(column.desc() for column in order))
+        return _page(conn, statement.where(here > _place(after)).order_by(*order), limit)
+    newest = statement.order_by(*(column.desc() for column in order))
     return _page(conn, newest, limit)[::-1]
+
+
+def _place(event_id: str) -> sa.ColumnElement[Any]:
+    place = parse(event_id)
+    return sa.tuple_(sa.literal(place.xid), sa.literal(place.event_id))
 
 
 def parse(event_id: str) -> Position:

@@ -33,6 +33,10 @@ class PatroniError(Exception):
     """Patroni refused, or cannot be reached; one line for people."""
 
 
+class PatroniSilent(PatroniError):
+    """Patroni was asked to do something and did not answer: it may have done it."""
+
+
 class PatroniMember(msgspec.Struct, frozen=True, kw_only=True):
     """A node of the database cluster. `lag_bytes` is None where Patroni does not know it, and for the leader."""
 
@@ -219,7 +223,8 @@ class Patroni:
             return self._kept
 
     async def switchover(self, leader: str, candidate: str) -> str:
-        """Hand over from `leader`, to `candidate` where one is named; what Patroni said. Raises PatroniError.
+        """Hand over from `leader`, to `candidate` where one is named; what Patroni said. Raises PatroniError,
+        PatroniSilent where the outcome is not known.
 
         Sent once, to one Patroni, and never again by itself: an outcome that is not known is told so.
         """
@@ -234,7 +239,7 @@ class Patroni:
         except httpx.ConnectError as error:
             raise PatroniError(f"Patroni cannot be reached: {error}") from error
         except httpx.HTTPError as error:
-            raise PatroniError(f"Patroni did not answer ({type(error).__name__}): see what becomes of it") from error
+            raise PatroniSilent(f"Patroni did not answer ({type(error).__name__}): see what becomes of it") from error
         said = " ".join(answer.text.split())[:300]
         if answer.status_code == 401:
             raise PatroniError("Patroni wants a password: write [database] patroni as http://USER:PASSWORD@HOST:PORT")

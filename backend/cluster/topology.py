@@ -105,6 +105,7 @@ def server_view(row: MemberRow, snapshot: Snapshot) -> ServerView:
         load=row.load,
         connections=row.connections,
         serves=row.serves,
+        drained=state == "draining" and row.state == "drained",
     )
 
 

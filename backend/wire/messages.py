@@ -377,7 +377,8 @@ Health = Literal["ok", "warning", "error", "draining", "unknown"]
 
 class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     """`age_s` is how long ago its last heartbeat was. `wanted` is "draining" where a person asked for it; `load` counts
-    its requests under way, `connections` its open event streams."""
+    its requests under way, `connections` its open event streams; `drained` says that it drains and has nothing under
+    way any more."""
 
     name: str
     url: str
@@ -391,6 +392,7 @@ class ServerView(msgspec.Struct, frozen=True, kw_only=True):
     load: int = 0
     connections: int = 0
     serves: str = ""
+    drained: bool = False
 
 
 class DatabaseView(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,13 @@ def test_what_is_recorded_is_read_page_by_page(url: str) -> None:
             "GET", f"/api/v1/cluster/events?limit=2&after={told[1].event_id}", ClusterEventList, role="auditor"
         )
         assert ours(page.events) == ["s2", "s3"]
+        path = f"/api/v1/cluster/events?limit=2&before={told[3].event_id}"
+        assert ours((await server.ask("GET", path, ClusterEventList)).events) == ["s1", "s2"]
+        both = f"/api/v1/cluster/events?before={told[3].event_id}&after={told[0].event_id}"
+        assert ours((await server.ask("GET", both, ClusterEventList)).events) == ["s1", "s2"]
+        first = (await server.ask("GET", "/api/v1/cluster/events?limit=500", ClusterEventList)).events[0]
+        path = f"/api/v1/cluster/events?before={first.event_id}"
+        assert (await server.ask("GET", path, ClusterEventList)).events == ()
         assert (await server.refused("GET", "/api/v1/cluster/events?after=x")).code == "invalid"
 
     scene(url, play)

@@ -109,9 +109,18 @@ def test_what_is_not_idempotent_goes_to_a_second_server_only_when_the_first_cann
     assert ask(Hosts(a=reply(problem("draining"), 503), b=reply(LIST)), "a", "b", idempotent=False) == LIST
     for code in ("internal", "outcome-unknown"):
         hosts = Hosts(a=reply(problem(code), problem(code).status), b=reply(LIST))
-        with pytest.raises(NoServer):
+        with pytest.raises(NoServer) as caught:
             ask(hosts, "a", "b", idempotent=False)
         assert hosts.asked == ["a"]
+        assert caught.value.in_doubt
+
+
+def test_whether_an_unanswered_command_may_have_been_done_is_told() -> None:
+    draining = reply(problem("draining"), 503)
+    for hosts, in_doubt in ((Hosts(a=hang), True), (Hosts(), False), (Hosts(a=draining), False)):
+        with pytest.raises(NoServer) as caught:
+            ask(hosts, "a", timeout_s=0.3, idempotent=False)
+        assert caught.value.in_doubt is in_doubt
 
 
 def test_no_server_says_why_for_each() -> None:

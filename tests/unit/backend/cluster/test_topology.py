@@ -154,3 +154,9 @@ def test_member_states(written: str, age_ms: int, state: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert topology.duration_text(seconds) == text
+
+
+def test_a_drained_server_is_told_apart_from_one_that_still_works() -> None:
+    for state, drained in (("draining", False), ("drained", True)):
+        shown = picture(members=(SERVER, msgspec.structs.replace(OTHER, state=state, wanted="draining")))
+        assert [view.drained for view in shown.servers] == [False, drained]
