@@ -12,8 +12,8 @@ BLOCK = 64 << 10
 
 
 class SmallDisk:
-    """A file system in memory mounted at `folder`, which it makes. Mount it before the programs start that use it: a
-    host of the test's own sees what was mounted when it was entered."""
+    """A file system in memory mounted at `folder`, its owner's as before. Mount it before the programs start that use
+    it: a host of the test's own sees what was mounted when it was entered."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.folder = folder
@@ -21,8 +21,10 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True)
-        run(["mount", "-t", "tmpfs", "-o", f"size={self._megabytes}m,mode=755", "inkeeper-test", self.folder])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        owner = self.folder.stat()
+        options = f"size={self._megabytes}m,mode=755,uid={owner.st_uid},gid={owner.st_gid}"
+        run(["mount", "-t", "tmpfs", "-o", options, "inkeeper-test", self.folder])
         return self
 
     def __exit__(

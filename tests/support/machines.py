@@ -2,7 +2,8 @@
 
 Each machine is a network namespace with an address, so that any of them can be cut from any other; this machine has a
 cable to the switch and an address on it, and everything a client does comes from there. The first print server's
-provider writes to a small disk of its own, and servers and print servers have clocks that can be made to jump.
+provider and the first database node write to small disks of their own; servers and print servers have clocks that can
+be made to jump.
 """
 
 import concurrent.futures
@@ -31,6 +32,7 @@ SERVERS = ("app1", "app2", "app3")
 NODES = ("db1", "db2", "db3")
 PRINT_SERVERS = {"print1": ("red", "green"), "print2": ("blue", "grey")}
 PROVIDER_DISK_MB = 24
+DATABASE_DISK_MB = 1024
 UP_S = 120.0
 
 
@@ -45,9 +47,10 @@ class Machines:
         self.switch = Switch(list(self.addresses.values()), f"{net}.1", outside=f"{net}.2")
         self.cuts = Cuts(self.switch)
         self.clocks = {name: JumpingClock(folder / f"{name}.clock") for name in (*SERVERS, *PRINT_SERVERS)}
-        self.disk = SmallDisk(folder / "disk", PROVIDER_DISK_MB)
+        self.disk = SmallDisk(folder / "disk", PROVIDER_DISK_MB)  # print1's provider
         hosts = {name: self.addresses[name] for name in NODES}
         self.cluster = PatroniCluster(folder / "cluster", hosts=hosts, network=f"{net}.0/24", on=self.switch.words)
+        self.database_disk = SmallDisk(self.cluster.nodes["db1"].disk, DATABASE_DISK_MB)
         self.servers = {name: self._server(name) for name in SERVERS}
         self.print_servers = {name: self._print_server(name) for name in PRINT_SERVERS}
         self.rpc_token = secrets.token_hex(16)
@@ -83,6 +86,7 @@ class Machines:
         with self._stack as stack:
             stack.enter_context(self.switch)
             stack.enter_context(self.disk)
+            stack.enter_context(self.database_disk)
             stack.callback(self.cluster.stop)
             self.cluster.launch()
             for place in self.print_servers.values():

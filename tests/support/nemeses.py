@@ -168,6 +168,12 @@ def _freeze_patroni(node: Node) -> tuple[str, Heal]:
     return node.name, lambda: node.patroni.signal(signal.SIGCONT)
 
 
+def _fill_database(machines: Machines, chance: random.Random) -> tuple[str, Heal]:
+    """Whatever part db1 plays."""
+    machines.database_disk.fill()
+    return "db1, the primary" if machines.cluster.primary().name == "db1" else "db1", machines.database_disk.empty
+
+
 def _kill_etcd(machines: Machines, chance: random.Random) -> tuple[str, Heal]:
     node = machines.cluster.nodes[chance.choice(NODES)]
     node.etcd.kill9()
@@ -236,6 +242,7 @@ NEMESES = (
         slow=True,
     ),
     Nemesis("the synchronous standby killed", "database", lambda m, c: _kill_node(m.cluster.sync_standby()), 3, 8),
+    Nemesis("a database node's disk full", "database", _fill_database, 5, 10),
     Nemesis("the primary cut from its standby", "database", _primary_from_standby, 6, 12),
     Nemesis("the primary cut from the other nodes", "database", _primary_from_nodes, 25, 35, slow=True),
     Nemesis("the primary's cable pulled", "database", _primary_unplugged, 26, 35, slow=True),

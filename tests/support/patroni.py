@@ -47,7 +47,8 @@ class Node:
         self.name = name
         self.host = host
         self.folder = folder
-        self.data = folder / "data"
+        self.disk = folder / "disk"  # what PostgreSQL writes; a test may mount something here
+        self.data = self.disk / "data"
         self.port = ports["POSTGRESQL_PORT"]
         self.rest_url = f"http://{host}:{ports['REST_PORT']}"
         self.etcd = EtcdMember(name, folder / "etcd.env", folder / "etcd.log", SYSTEM_USER, on)
@@ -277,15 +278,15 @@ def _patroni_code(folder: Path) -> Path:
 def _fill(folder: Path, name: str, hosts: dict[str, str], ports: dict[str, int], network: str) -> None:
     """packaging/patroni/fill, as an administrator runs it."""
     out = folder / name
-    out.mkdir(exist_ok=True)
-    places = {"DATA_DIR": out / "data", "SOCKET_DIR": out, "ETCD_DIR": out / "etcd", **ports}
+    (out / "disk").mkdir(parents=True)
+    places = {"DATA_DIR": out / "disk" / "data", "SOCKET_DIR": out, "ETCD_DIR": out / "etcd", **ports}
     words: list[str | Path] = [sys.executable, TEMPLATES / "fill", "--node", name, "--network", network]
     words += ["--nodes", ",".join(f"{node}={host}" for node, host in hosts.items())]
     words += ["--passwords", folder / "passwords.env", "--out", out]
     for word, value in places.items():
         words += ["--set", f"{word}={value}"]
     run(words)
-    for path in (out, out / "patroni.yml", out / "etcd.env"):
+    for path in (out, out / "disk", out / "patroni.yml", out / "etcd.env"):
         give_to(SYSTEM_USER, path)
 
 
