@@ -22,6 +22,8 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 HEAD_START_S = 0.15
+# How much later than all others a host is dialled that did not confirm a commit: another may be the primary by now.
+UNCONFIRMED_S = 0.5
 AGAIN_S = 0.25
 DEADLINE_S = 2.0
 # How long a change of the primary is waited for: a planned one takes two to four seconds, on a busy machine more.
@@ -52,17 +54,29 @@ class Race:
     being made for one that stands, and waits for the network with everybody behind it.
     """
 
-    def __init__(self, hosts: Sequence[tuple[Address, str]], favourite: Address | None, any_will_do: bool) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[tuple[Address, str]],
+        favourite: Address | None,
+        any_will_do: bool,
+        unconfirmed: Address | None = None,
+    ) -> None:
         self._hosts = hosts
-        self._favourite = favourite
+        self._favourite = favourite if favourite != unconfirmed else None
+        self._unconfirmed = unconfirmed
         self._any_will_do = any_will_do
         self.attempts: list[Attempt] = []
 
     def start(self, now_s: float) -> None:
         known = any(address == self._favourite for address, _ in self._hosts)
+
+        def wait_s(address: Address) -> float:
+            if address == self._unconfirmed:
+                return UNCONFIRMED_S
+            return HEAD_START_S if known and address != self._favourite else 0.0
+
         self.attempts = [
-            Attempt(address, conninfo.encode(), now_s + (HEAD_START_S if known and address != self._favourite else 0.0))
-            for address, conninfo in self._hosts
+            Attempt(address, conninfo.encode(), now_s + wait_s(address)) for address, conninfo in self._hosts
         ]
 
     def step(self, now_s: float, ready: Collection[int] = ()) -> Attempt | None:
@@ -138,12 +152,17 @@ class Dialer:
         self._hosts = [(name, ports[at] if at < len(ports) else ports[0]) for at, name in enumerate(names)]
         self._parameters = given
         self._primary: Address | None = None
+        self._unconfirmed: Address | None = None
         self._changing_since_s: float | None = None
         self.faults = 0
 
-    def suspect(self) -> None:
-        """A connection of this database failed: those made before are not to be used again."""
+    def suspect(self, *, unconfirmed: bool = False) -> None:
+        """A connection of this database failed: those made before are not to be used again. `unconfirmed`: a commit was
+        not confirmed. A primary that nobody looks after any more lives on like that beside the one that replaced it: it
+        takes connections, answers, and waits for a standby that does not follow it, so the others are dialled first."""
         self.faults += 1
+        if unconfirmed:
+            self._unconfirmed = self._primary
 
     @property
     def primary(self) -> Address | None:
@@ -201,11 +220,14 @@ class Dialer:
             place = {"host": host, "port": port, "hostaddr": hostaddr[0] if hostaddr else ""}
             words = {**parameters, **{name: value for name, value in place.items() if value}}
             dialled.append(((host, port), make_conninfo("", **words)))
-        return Race(dialled, self._primary if len(hosts) > 1 else None, self._any_will_do)
+        several = len(hosts) > 1
+        return Race(
+            dialled, self._primary if several else None, self._any_will_do, self._unconfirmed if several else None
+        )
 
     def _ended(self, race: Race, winner: Attempt | None) -> pq.abc.PGconn:
         if winner is not None and winner.pgconn is not None:
-            self._primary, self._changing_since_s = winner.address, None
+            self._primary, self._changing_since_s, self._unconfirmed = winner.address, None, None
             winner.pgconn.nonblocking = 1
             return winner.pgconn
         if not any(attempt.standby for attempt in race.attempts):

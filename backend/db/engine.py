@@ -175,6 +175,9 @@ class Database:
             answer = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
         except TimeoutError as error:
             call.abort()
+            if call.committing and not self.is_sqlite:
+                self._dialer.suspect(unconfirmed=True)
+                self._engine.dispose()  # those that are in use are closed when they come back
             away = DatabaseAway(
                 f"the database did not answer within {deadline_s:g} s", unreachable=call.started, begun=call.begun
             )

@@ -243,7 +243,7 @@ class PostgresqlSession:
     def _lost(self, reason: str, *, commit_sent: bool) -> ConnectionFault:
         """The connection is not to be used again, nor are those of the other lanes."""
         self._drop()
-        self._dialer.suspect()
+        self._dialer.suspect(unconfirmed=commit_sent)
         return ConnectionFault(reason, commit_sent=commit_sent, wait_s=max(SETTLE_S, self._dialer.wait_s()))
 
     async def _run(

@@ -24,12 +24,12 @@ pytestmark = [
 ]
 
 
-def run(seed: int, seconds: float, *, slow: bool) -> None:
+def run(seed: int, seconds: float, *, slow: bool, only: str = "") -> None:
     print(f"seed {seed}", flush=True)
     with scratch_folder("ik-cc-") as folder, Machines(folder) as machines:
         campaign = ClusterCampaign(machines, folder, seed)
         try:
-            outcome = campaign.run(rounds(seed, slow=slow), time.monotonic() + seconds)
+            outcome = campaign.run(rounds(seed, slow=slow, only=only), time.monotonic() + seconds)
         except Failed as failure:
             raise AssertionError(f"seed {seed}: {failure}") from failure
         print(text(seed, outcome), flush=True)
@@ -44,9 +44,10 @@ def test_the_cluster_is_hurt_and_nothing_is_lost() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_cluster_campaigns_without_end() -> None:
-    """One seed after another for INKEEPER_TEST_MINUTES (10), each of several minutes."""
+    """One seed after another for INKEEPER_TEST_MINUTES (10), each of several minutes; of the nemeses only those whose
+    names have INKEEPER_TEST_NEMESIS in them."""
     ends_s = time.monotonic() + 60 * float(os.environ.get("INKEEPER_TEST_MINUTES", "10"))
     seed = int(os.environ.get("INKEEPER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
     while time.monotonic() < ends_s:
-        run(seed, 300.0, slow=True)
+        run(seed, 300.0, slow=True, only=os.environ.get("INKEEPER_TEST_NEMESIS", ""))
         seed += 1

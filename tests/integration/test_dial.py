@@ -10,10 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from psycopg import pq
 
 from backend.db.dial import HANDOVER_S, Dialer
 from backend.db.engine import Database, now_ms
+from backend.db.errors import DatabaseAway
+from tests.support.api import eventually
 from tests.support.postgresql import Postgres
 from tests.support.processes import free_port, wait_until
 
@@ -76,6 +79,60 @@ def test_a_primary_whose_network_swallows_packets_costs_a_moment_only(
     way._primary = ("127.0.0.1", str(swallowed))
     dial(way).finish()
     assert way.primary == ("127.0.0.1", str(postgres.port))
+
+
+def test_a_host_that_did_not_confirm_a_commit_is_dialled_after_the_others(
+    postgres: Postgres, scratch: Path, postgres_template: Path, dial: Way
+) -> None:
+    """Two that take writes, one of them left behind: nobody looks after it any more."""
+    here, other = ("127.0.0.1", str(postgres.port)), Postgres(scratch / "o", template=postgres_template)
+    way = dialer(postgres.port, other.port, connect_timeout="60")
+    dial(way).finish()
+    assert way.primary == here
+    way.suspect(unconfirmed=True)
+    dial(way).finish()
+    assert way.primary == here  # it is the only one
+    with other:
+        dial(way).finish()
+        assert way.primary == here  # and still the favourite
+        way.suspect(unconfirmed=True)
+        dial(way).finish()
+        assert way.primary == ("127.0.0.1", str(other.port))
+
+
+def test_what_a_primary_left_behind_does_not_confirm_goes_to_the_next(scratch: Path, postgres_template: Path) -> None:
+    """It is alive, takes writes and answers: only the standby that it waits for leads a life of its own."""
+    with (
+        Postgres(scratch / "p", template=postgres_template) as primary,
+        primary.make_standby(scratch / "s", "s1") as standby,
+    ):
+        primary.wait_for_standbys("s1")
+        database = Database(f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres")
+
+        def table(conn: sa.Connection, name: str) -> None:
+            conn.exec_driver_sql(f"CREATE TABLE {name} (i int)")
+
+        async def three() -> bool:
+            try:
+                await database.write(table, "three")
+            except DatabaseAway:
+                return False
+            return True
+
+        async def play() -> None:
+            await database.write(table, "one")
+            assert database.primary == ("127.0.0.1", str(primary.port))
+            await asyncio.to_thread(primary.set_synchronous_standbys, "s1")
+            await asyncio.to_thread(standby.promote)
+            with pytest.raises(DatabaseAway):
+                await database.write(table, "two")
+            await eventually(three, 60)
+            assert database.primary == ("127.0.0.1", str(standby.port))
+
+        try:
+            asyncio.run(play())
+        finally:
+            database.close()
 
 
 def test_a_name_is_looked_up(postgres: Postgres, dial: Way) -> None:

@@ -66,16 +66,17 @@ class Outcome:
     offline: int
 
 
-def rounds(seed: int, *, slow: bool) -> Iterator[tuple[Nemesis, ...]]:
-    """Rounds without end. Every kind comes once before one comes again; kinds that take long only with `slow`."""
+def rounds(seed: int, *, slow: bool, only: str = "") -> Iterator[tuple[Nemesis, ...]]:
+    """Rounds without end. Every kind comes once before one comes again; kinds that take long only with `slow`, and only
+    those whose names have `only` in them."""
     chance = random.Random(f"{seed} rounds")
-    chosen = [nemesis for nemesis in NEMESES if slow or not nemesis.slow]
+    chosen = [nemesis for nemesis in NEMESES if (slow or not nemesis.slow) and only in nemesis.name]
     while True:
         first = _shuffled(chance, [nemesis for nemesis in chosen if nemesis.realm != "printing"])
         beside = _shuffled(chance, [nemesis for nemesis in chosen if nemesis.realm == "printing"])
-        for number, nemesis in enumerate(first):
+        for number, nemesis in enumerate(first or beside):
             alone = number >= len(beside) or chance.random() < 0.2
-            yield (nemesis,) if alone else (nemesis, beside[number])
+            yield (nemesis,) if alone or not first else (nemesis, beside[number])
 
 
 def _shuffled(chance: random.Random, found: list[Nemesis]) -> list[Nemesis]:
