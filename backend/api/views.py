@@ -50,7 +50,7 @@ class TransferQuery(msgspec.Struct, frozen=True):
 
 
 class HistoryQuery(msgspec.Struct, frozen=True):
-    """`after`: only what came after the event of this id; "" for the newest. `before`: only what came before that one."""
+    """`after`: only what came after the event of this id; "" for the newest. `before`: only what came before one."""
 
     limit: Limit = 50
     after: EventId = ""

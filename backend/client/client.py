@@ -135,7 +135,8 @@ class ApiClient:
                 if result is not None and result.reason == "":
                     return result
                 if not idempotent and result is not None and not result.never_sent:
-                    raise NoServer(reasons, in_doubt=True)  # it may have been done: neither another server nor another round
+                    # It may have been done: neither another server nor another round.
+                    raise NoServer(reasons, in_doubt=True)
                 if time.monotonic() >= deadline_s:
                     break
             return None
