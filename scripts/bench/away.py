@@ -8,8 +8,6 @@ each job or the queue's policy. In the end every job must have been charged exac
 """
 
 import argparse
-import ctypes
-import os
 import random
 import re
 import signal
@@ -18,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,20 +30,21 @@ from backend.cluster.tables import cluster_event
 from backend.db.engine import Database
 from scripts.bench.ledger import SETTINGS
 from scripts.bench.tracking import Sink
+from tests.support.app_server import AppServer
 from tests.support.cupsd import PrivateCupsd
+from tests.support.cuts import Cuts
 from tests.support.documents import Page, text_lines, write_pdf
 from tests.support.folders import scratch_folder
-from tests.support.namespaces import Switch
+from tests.support.namespaces import Switch, free_net
 from tests.support.postgresql import Postgres
-from tests.support.print_server import BIN
+from tests.support.print_server import PrintServer
 from tests.support.processes import Failed, Process, run, wait_until
 from tests.support.site import read_ledger
 
-NETWORK = "10.97.31"
-OWN = f"{NETWORK}.1"
-HOSTS = tuple(f"{NETWORK}.{number}" for number in (11, 12, 13))
-NOWHERE = "02:00:00:00:00:99"  # an address that no interface has: what is sent there is swallowed
-NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+Heal = Callable[[], object]
+NET = free_net()
+OUTSIDE = f"{NET}.2"
+HOSTS = tuple(f"{NET}.{number}" for number in (11, 12, 13))
 FAULTS = {"killed": 100, "frozen": 15, "locking": 15, "swallowed": 15}
 HOLDS_LOCKS = """SELECT count(*) FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid)
   WHERE a.client_addr = %s::inet AND a.state = 'idle in transaction' AND l.relation = 'account'::regclass
@@ -57,115 +57,65 @@ QUIET_S = 0.5
 READY_WITHIN_S = 180
 
 
-def enter(switch: Switch) -> None:
-    """This process, and all that it starts, live on the switch from here on."""
-    with open(f"/run/netns/{switch.name}") as place:
-        if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), NEW_NETWORK):
-            raise Failed(f"cannot enter namespace {switch.name}: {os.strerror(ctypes.get_errno())}")
-    run(["ip", "link", "set", "lo", "up"])
+class Victim:
+    """A server on a host of its own, and what befalls it. Each fault gives what heals it."""
 
-
-class Server:
-    """An application server on its own host."""
-
-    def __init__(self, switch: Switch, host: str, folder: Path, database_url: str) -> None:
-        self.host = host
-        self.switch = switch
-        self.url = f"http://{host}:9191"
-        self.database_url = database_url
-        self.config = folder / f"{host}.toml"
-        self.config.write_text(
-            f'[server]\nname = "app-{host}"\nlisten = "{host}:9191"\n[database]\nurl = "{database_url}"\n'
-        )
-        program: list[str | Path] = [BIN / "inkeeper-server", "--config", self.config, "run"]
-        self.process = Process(f"server {host}", [*switch.words(host), *program], log=folder / f"{host}.log")
-
-    def start(self) -> None:
-        self.process.start()
-        self.ready()
+    def __init__(self, server: AppServer, cuts: Cuts) -> None:
+        self.server = server
+        self._cuts = cuts
 
     def ready(self) -> None:
-        words = ["curl", "-sf", "-m", "1", "-o", "/dev/null", f"{self.url}/health/ready"]
-        wait_until(lambda: run(words, check=False).returncode == 0, READY_WITHIN_S, f"{self.url} to be ready")
+        words = ["curl", "-sf", "-m", "1", "-o", "/dev/null", f"{self.server.url}/health/ready"]
+        wait_until(lambda: run(words, check=False).returncode == 0, READY_WITHIN_S, f"{self.server.url} to be ready")
 
-    def command(self, *words: str) -> str:
-        return run([BIN / "inkeeper-server", "--config", self.config, *words], timeout_s=60).stdout.split()[-1]
+    def killed(self) -> Heal:
+        self.server.process.kill9()
+        return self.server.process.start
 
-    # ------------------------------------------------ faults and their end
+    def frozen(self) -> Heal:
+        self.server.process.signal(signal.SIGSTOP)
+        return lambda: self.server.process.signal(signal.SIGCONT)
 
-    def killed(self) -> None:
-        self.process.kill9()
-
-    def frozen(self) -> None:
-        self.process.signal(signal.SIGSTOP)
-
-    def locking(self) -> None:
+    def locking(self) -> Heal:
         """Frozen in the midst of a transaction that holds locks on accounts."""
         deadline_s = time.monotonic() + 60
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
+        with psycopg.connect(self.server.database_url, autocommit=True) as connection:
 
             def holds() -> bool:
-                found = connection.execute(HOLDS_LOCKS, [self.host]).fetchone()
+                found = connection.execute(HOLDS_LOCKS, [self.server.host]).fetchone()
                 return found is not None and found[0] > 0
 
             while time.monotonic() < deadline_s:
                 if holds():
-                    self.frozen()
+                    heal = self.frozen()
                     if holds():
-                        return
-                    self.process.signal(signal.SIGCONT)
-        raise Failed(f"{self.url} was never seen with locks")
+                        return heal
+                    heal()
+        raise Failed(f"{self.server.url} was never seen with locks")
 
-    def swallowed(self) -> None:
-        """Whatever goes to or comes from the host is lost, and nobody is told."""
-        run(["ip", "neigh", "replace", self.host, "lladdr", NOWHERE, "dev", "eth0", "nud", "permanent"])
-        run([*self.switch.words(self.host), "ip", "neigh", "replace", OWN, "lladdr", NOWHERE, "dev", "eth0", "nud",
-             "permanent"])  # fmt: skip
-
-    def mend(self, fault: str) -> None:
-        if fault == "killed":
-            self.process.start()
-        elif fault in ("frozen", "locking"):
-            self.process.signal(signal.SIGCONT)
-        else:
-            run(["ip", "neigh", "del", self.host, "dev", "eth0"])
-            run([*self.switch.words(self.host), "ip", "neigh", "del", OWN, "dev", "eth0"])
-        self.ready()
+    def swallowed(self) -> Heal:
+        """Nothing that it sends arrives, and nobody is told."""
+        return self._cuts.silence([(self.server.host, OUTSIDE)])
 
 
-class PrintServer:
-    """cupsd with one tracked queue into a sink, and its daemon."""
+class Printing:
+    """One tracked queue into a sink."""
 
     def __init__(self, folder: Path, urls: list[str]) -> None:
-        self.cupsd = PrivateCupsd(folder / "cups", settings=["LogTimeFormat usecs"])
-        self.config = folder / "provider.toml"
-        self.config.write_text(
-            f'[provider]\nname = "print-1"\nstate_dir = "{folder / "provider"}"\n'
-            f'socket = "{folder / "provider.sock"}"\n[servers]\nurls = {urls}\n'
-            f'[cups]\nserver = "{self.cupsd.socket}"\nserver_bin = "{self.cupsd.server_bin}"\n'
-        )
-        program: list[str | Path] = [BIN / "inkeeper-provider", "--config", self.config, "run"]
-        self.daemon = Process("inkeeper-provider", program, log=folder / "provider.log")
+        self.site = PrintServer(folder, (), urls, name="print-1", cups_settings=["LogTimeFormat usecs"])
 
-    def start(self, server: Server, sink: Sink) -> None:
-        self.cupsd.start()
-        self.cupsd.add_raw_queue("q", f"socket://127.0.0.1:{sink.port}")
-        token = server.command("token", "create", "--role", "provider", "--name", "print-1")
-        self.command("enroll", "--server", server.url, "--token", token)
-        self.command("track", "q")
-        self.daemon.start()
+    def start(self, server: AppServer, sink: Sink) -> None:
+        site = self.site
+        site.start_devices()
+        site.cupsd.add_raw_queue("q", f"socket://127.0.0.1:{sink.port}")
+        site.set_up(server.url, server.command("token", "create", "--role", "provider", "--name", "print-1"))
+        site.provider_command("track", "q")
+        site.start_provider()
         wait_until(self.server_in_use, 30, "the provider to reach a server")
 
-    def command(self, *words: str) -> str:
-        return run([BIN / "inkeeper-provider", "--config", self.config, *words], check=False, timeout_s=30).stdout
-
     def server_in_use(self) -> str:
-        found = re.search(r"server (\S+): answers", self.command("status"))
+        found = re.search(r"server (\S+): answers", self.site.provider_command("status", check=False))
         return found[1] if found else ""
-
-    def reported(self) -> bool:
-        status = self.command("status")
-        return "reports not sent: 0" in status and "jobs under way: 0" in status
 
 
 @dataclass
@@ -195,19 +145,20 @@ def _seconds(cups_time: str) -> float:
     return datetime.strptime(cups_time, "%d/%b/%Y:%H:%M:%S.%f %z").timestamp()
 
 
-def one_fault(fault: str, servers: dict[str, Server], printing: PrintServer, jobs: Jobs) -> tuple[float, float]:
+def one_fault(fault: str, victims: dict[str, Victim], printing: Printing, jobs: Jobs) -> tuple[float, float]:
     """Let it happen to the server in use, watch, mend. From when until when jobs count as those around it."""
-    victim = servers[wait_until(printing.server_in_use, 30, "a server in use")]
+    victim = victims[wait_until(printing.server_in_use, 30, "a server in use")]
     time.sleep(random.uniform(0, PACE_S))  # the moment is what is random here
     before, began_s = len(jobs.sent_at_s), time.time()
-    getattr(victim, fault)()
+    heal: Heal = getattr(victim, fault)()
     wait_until(
         lambda: len(jobs.sent_at_s) >= before + JOBS_AFTER and time.time() > began_s + WATCH_S, 60, "jobs after it"
     )
     wait_until(lambda: len(jobs.taken_s()) >= before + JOBS_AFTER // 2, 60, "jobs to end after it")
     ended_s = time.time()
     time.sleep(max(0.0, began_s + LEASE_OVER_S - ended_s))
-    victim.mend(fault)
+    heal()
+    victim.ready()
     time.sleep(QUIET_S)
     return began_s, ended_s
 
@@ -266,23 +217,27 @@ def check_all(url: str, count: int) -> Counter[str]:
 
 
 def measure(stack: ExitStack, counts: dict[str, int]) -> None:
-    switch = stack.enter_context(Switch(HOSTS, OWN))
-    enter(switch)
+    switch = stack.enter_context(Switch(HOSTS, f"{NET}.1", outside=OUTSIDE))
     folder = stack.enter_context(scratch_folder("ik-away-"))
-    database = Postgres(folder / "pg", fsync=True, settings={**SETTINGS, "listen_addresses": "*"})
+    database = Postgres(folder / "pg", fsync=True, settings={**SETTINGS, "listen_addresses": f"127.0.0.1,{OUTSIDE}"})
     with (database.data / "pg_hba.conf").open("a") as rules:
-        rules.write(f"host all all {NETWORK}.0/24 trust\n")
+        rules.write(f"host all all {NET}.0/24 trust\n")
     stack.enter_context(database)
-    url = database.url(database.new_database()).replace("127.0.0.1", OWN)
-    servers = {f"http://{host}:9191": Server(switch, host, folder, url) for host in HOSTS}
-    printing, sink = PrintServer(folder, list(servers)), Sink()
-    stack.callback(_stop, [printing.daemon, *(server.process for server in servers.values())])
-    stack.callback(printing.cupsd.stop)
-    for server in servers.values():
+    url = database.url(database.new_database()).replace("127.0.0.1", OUTSIDE)
+    cuts = Cuts(switch)
+    servers = [
+        AppServer(folder, database_url=url, name=f"app-{number}", host=host, on=switch.words(host))
+        for number, host in enumerate(HOSTS, 1)
+    ]
+    victims = {server.url: Victim(server, cuts) for server in servers}
+    for server in servers:
+        stack.callback(_stop, server.process)
         server.start()
-    printing.start(next(iter(servers.values())), sink)
+    printing, sink = Printing(folder / "print", [*victims]), Sink()
+    stack.callback(printing.site.stop)
+    printing.start(servers[0], sink)
     document = write_pdf(folder / "letter.pdf", [Page(content=text_lines(30, 1)), Page(content=text_lines(20, 2))])
-    jobs = Jobs(printing.cupsd, document)
+    jobs = Jobs(printing.site.cupsd, document)
     person = threading.Thread(target=jobs.run, name="person", daemon=True)
     person.start()
     time.sleep(5)  # jobs of an undisturbed time, to compare with
@@ -291,13 +246,13 @@ def measure(stack: ExitStack, counts: dict[str, int]) -> None:
     try:
         for fault, count in counts.items():
             for number in range(count):
-                windows.setdefault(fault, []).append(one_fault(fault, servers, printing, jobs))
+                windows.setdefault(fault, []).append(one_fault(fault, victims, printing, jobs))
                 print(f"\r  {fault} {number + 1} of {count} ", end="", flush=True)
     finally:
         jobs.stopped.set()
         person.join(30)
     wait_until(lambda: len(jobs.taken_s()) == len(jobs.sent_at_s), 60, "all jobs to end")
-    wait_until(printing.reported, 60, "all jobs to be reported")
+    printing.site.wait_until_quiet(60)
     taken_s = jobs.taken_s()
     calm_s = statistics.median(taken for job_id, taken in taken_s.items() if jobs.sent_at_s[job_id] < calm_until_s)
     print(
@@ -309,10 +264,9 @@ def measure(stack: ExitStack, counts: dict[str, int]) -> None:
     print(f"  each charged once; decided {dict(check_all(url, len(taken_s)))}   (aim: p50 0.5 s, p99 2 s)", flush=True)
 
 
-def _stop(processes: list[Process]) -> None:
-    for process in processes:
-        process.signal(signal.SIGCONT)
-        process.stop()
+def _stop(process: Process) -> None:
+    process.signal(signal.SIGCONT)
+    process.stop()
 
 
 def main() -> int:

@@ -21,7 +21,8 @@ BIN = Path(sys.executable).parent
 
 class PrintServer:
     """`queues` become one IPP printer each. `urls` are the servers that its provider knows at first; `state_dir` is
-    the provider's, "" one in `folder`; `env` is added to the environment of provider and cupsd."""
+    the provider's, "" one in `folder`; `env` is added to the environment of provider and cupsd, `cups_settings` to
+    cupsd.conf."""
 
     def __init__(
         self,
@@ -33,12 +34,13 @@ class PrintServer:
         on: Sequence[str] = (),
         state_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
+        cups_settings: Sequence[str] = (),
     ) -> None:
         folder.mkdir(mode=0o711, exist_ok=True)
         self.folder = folder
         self.name = name
         self.queues = tuple(queues)
-        self.cupsd = PrivateCupsd(folder / "cups", on=on, more_env=env)
+        self.cupsd = PrivateCupsd(folder / "cups", settings=cups_settings, on=on, more_env=env)
         self.printers = {queue: IppPrinter(folder / f"printer-{queue}", queue, on=on) for queue in self.queues}
         self.state_dir = state_dir or folder / "provider"
         self.config = folder / "provider.toml"
