@@ -171,8 +171,10 @@ class Database:
         future = self._threads.submit(work, call)
         self._calls.add(future)
         future.add_done_callback(self._calls.discard)
+        waiting = asyncio.wrap_future(future)
+        waiting.add_done_callback(_heard)
         try:
-            answer = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), deadline_s)
+            answer = await asyncio.wait_for(asyncio.shield(waiting), deadline_s)
         except TimeoutError as error:
             call.abort()
             if call.committing and not self.is_sqlite:
@@ -258,6 +260,12 @@ class Database:
         connection = psycopg.Connection[Any](self._dialer.dial(application_name="inkeeper", options=options))
         connection._adapters = AdaptersMap(parameters["context"].adapters)  # as `connect(context=…)` would set them
         return connection
+
+
+def _heard(waiting: "asyncio.Future[Any]") -> None:
+    """What a call came to after its deadline was told when the deadline passed."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 class Breaker:
