@@ -64,6 +64,7 @@ class Outcome:
     commands: int
     unanswered: int
     offline: int
+    waits_ms: list[int]  # of print jobs for their decision, while a nemesis struck
 
 
 def rounds(seed: int, *, slow: bool, only: str = "") -> Iterator[tuple[Nemesis, ...]]:
@@ -95,6 +96,7 @@ class ClusterCampaign:
         self.commands = CommandTraffic(machines.urls, token, rpcs, (*ADJUSTED, "rita", "fay"), seed)
         self.printing = PrintTraffic([*machines.print_servers.values()], folder, seed, PRINT_PAUSE_S)
         self.struck: list[Struck] = []
+        self.waits_ms: list[int] = []
         self._kills = 0  # of backends and cupsds: CUPS may give a job up then
 
     def _add_users(self) -> None:
@@ -148,6 +150,7 @@ class ClusterCampaign:
         away_s = max(later.at_s - earlier.at_s for earlier, later in itertools.pairwise(since))
         wait_s = max(one.took_s for one in since if one.way != "rpc")  # that one asks a single server, dead or not
         decisions = [decision for name, start in logs.items() for decision in self._decided(name, start)]
+        self.waits_ms += [decision.wait_ms for decision in decisions]
         for nemesis, victim in told:
             self.struck.append(Struck(nemesis.name, victim, away_s, wait_s, decisions))
             self._kills += nemesis.name in ("a CUPS backend killed", "a cupsd killed") and victim != ""
@@ -207,6 +210,7 @@ class ClusterCampaign:
             commands=len(self.commands.told) + len(self.commands.calls),
             unanswered=len(self.commands.refusals),
             offline=sum("offline" in job.marks for job in after.jobs),
+            waits_ms=sorted(self.waits_ms),
         )
 
 
@@ -230,6 +234,9 @@ def text(seed: int, outcome: Outcome) -> str:
     lines = [f"seed {seed}: {outcome.jobs} jobs ({outcome.offline} decided without a server), "]
     lines[0] += f"{outcome.commands} commands, {outcome.unanswered} calls without an answer"
     lines += [f"  {one.name} ({one.victim}): away {one.away_s:.2f} s" for one in outcome.struck]
+    waits = outcome.waits_ms or [0]
+    middle, most = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
+    lines.append(f"  {len(waits)} decisions meanwhile: p50 {middle} ms, p99 {most} ms, max {waits[-1]} ms")
     return "\n".join([*lines, outcome.findings.text(), *outcome.faults])
 
 
