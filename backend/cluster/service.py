@@ -77,7 +77,7 @@ def _tell(conn: sa.Connection, row: MemberRow, before: Any, now: int, first: boo
         history.record(conn, "member-returned", row.name, cause="beats again", away_ms=away_ms, detail=detail)
     elif row.state == "gone" and before.state != "gone":
         history.record(conn, "member-left", row.name, cause="stopped in good order", detail=detail)
-    elif row.state == "drained" and before.state == "draining":
+    elif row.state == "drained" and before.state != "drained":  # it may be so within one beat
         history.record(conn, "member-drained", row.name, cause="nothing is under way any more")
     else:
         return False
