@@ -19,7 +19,7 @@ def facts(topology: Topology, node_id: str, age_s: float) -> Facts:
         case "server":
             found = next((_server(view, age_s) for view in topology.servers if view.name == name), ())
         case "database":
-            found = next((_database(view, age_s) for view in topology.databases if view.name == name), ())
+            found = next((_database(view, topology, age_s) for view in topology.databases if view.name == name), ())
         case "provider":
             found = next((_provider(view, age_s) for view in topology.providers if str(view.provider_id) == name), ())
         case "queue":
@@ -30,14 +30,40 @@ def facts(topology: Topology, node_id: str, age_s: float) -> Facts:
 def _server(view: ServerView, age_s: float) -> Facts:
     return (
         ("Address", view.url),
-        ("State", view.state),
+        ("State", "drained" if view.drained else view.state),
+        ("To drain", "yes, until it is undrained" if view.wanted == "draining" and view.state != "draining" else ""),
+        ("Requests", f"{view.load:,} under way" if view.load else ""),
+        ("Streams", f"{view.connections:,} open" if view.connections else ""),
         ("Version", view.program_version),
+        ("Serves", view.serves),
         ("Last heartbeat", freshness.ago_text(view.age_s + age_s)),
     )
 
 
-def _database(view: DatabaseView, age_s: float) -> Facts:
-    return (("Engine", ENGINES[view.engine]), ("Role", view.role), ("Read", freshness.ago_text(age_s)))
+def _database(view: DatabaseView, topology: Topology, age_s: float) -> Facts:
+    failed_over_s = (topology.as_of - view.last_failover_at) / 1000 + age_s if view.last_failover_at else -1.0
+    return (
+        ("Engine", ENGINES[view.engine]),
+        ("Role", view.role),
+        ("Replication", view.sync_state),
+        ("Behind", lag_text(view)),
+        ("Timeline", str(view.timeline) if view.timeline else ""),
+        ("Last failover", freshness.ago_text(failed_over_s) if view.last_failover_at else ""),
+        ("Told by", {"patroni": "Patroni", "database": "the database"}.get(view.source, "")),
+        ("Read", freshness.ago_text(view.age_s + age_s)),
+    )
+
+
+def lag_text(view: DatabaseView) -> str:
+    """How far a standby is behind: bytes of log, and seconds where they are known."""
+    if view.lag_bytes is None:
+        return "" if view.role != "standby" else "not known"
+    units = ["GB", "MB", "kB", "B"]
+    size, unit = float(view.lag_bytes), units.pop()
+    while size >= 1000 and units:
+        size, unit = size / 1024, units.pop()
+    text = f"{size:.0f} {unit}"
+    return text if view.lag_s is None else f"{text}, {view.lag_s:.1f} s"
 
 
 def _provider(view: ProviderView, age_s: float) -> Facts:

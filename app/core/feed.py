@@ -1,9 +1,10 @@
 """Following a cluster: read, stream, notice when it goes quiet, and say all of it as reducer messages.
 
 Two tasks beside each other. The *stream* brings changes of jobs as they happen. The *poll* reads the whole picture
-every two seconds and the newest jobs every ten: it notices a frozen server sooner than an idle stream can, and
-heals whatever a stream may have missed around its start. When a poll was answered by another server than the stream
-hangs on, the stream is moved there with the id of its last event, so there is neither a gap nor a repetition.
+every two seconds, and every ten the newest jobs and events of the cluster's history: it notices a frozen server sooner
+than an idle stream can, and heals whatever a stream may have missed around its start. When a poll was answered by
+another server than the stream hangs on, the stream is moved there with the id of its last event, so there is neither a
+gap nor a repetition.
 
 Invariant: "live" is said only while both hold.
 """
@@ -15,16 +16,20 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from app.core.queries import HISTORY_ROWS, newest_events, read_rights
 from app.core.reducer import (
     Area,
     Connecting,
     Failed,
     Forbidden,
+    HistoryChanged,
+    HistoryRead,
     JobsChanged,
     JobsRead,
     Live,
     Lost,
     Message,
+    RightsTold,
     TopologyRead,
 )
 from backend.client.client import ApiClient
@@ -70,6 +75,7 @@ class Feed:
         self._wake = asyncio.Event()
         self._jobs_due = self._replace_jobs = True
         self._jobs_at = 0.0
+        self._rights_known = self._database_away = False
         self._generation = 0
         self._cursor = ""
         self._stream_url = ""
@@ -105,13 +111,18 @@ class Feed:
 
     async def _read(self) -> None:
         await self._read_topology()
-        if self._jobs_due or time.monotonic() - self._jobs_at >= JOBS_POLL_S:
+        if self._database_away:
+            # The servers tell their picture without it; jobs and history wait until it is back.
+            self._jobs_due = True
+        elif self._jobs_due or time.monotonic() - self._jobs_at >= JOBS_POLL_S:
             await self._read_jobs()
+            await self._read_rights()
         self._polled = True
         self._tell_if_live()
 
     async def _read_topology(self) -> None:
         topology = await self._ask("topology", Topology)
+        self._database_away = topology is not None and topology.age_s > 0
         if topology is not None:
             if topology.generation != self._generation:
                 self._generation = topology.generation
@@ -124,8 +135,27 @@ class Feed:
         answer = await self._ask("jobs", JobList, limit=JOBS_READ)
         if answer is not None:
             self._emit(JobsRead(answer.jobs, answer.ledger, replace=self._replace_jobs))
+        await self._read_history()
         self._replace_jobs = False
         self._jobs_at = time.monotonic()
+
+    async def _read_history(self) -> None:
+        try:
+            events = await newest_events(self._client)
+        except ServerProblem as error:
+            if error.problem.code != "forbidden":
+                raise
+            self._emit(Forbidden("history"))
+        else:
+            self._emit(HistoryRead(events, full=len(events) >= HISTORY_ROWS, replace=self._replace_jobs))
+
+    async def _read_rights(self) -> None:
+        """Ask once what this token may do to the cluster."""
+        if not self._rights_known:
+            rights = await read_rights(self._client)
+            if rights is not None:
+                self._rights_known = True
+                self._emit(RightsTold(rights))
 
     async def _ask(self, area: Area, kind: type[T], **query: int) -> T | None:
         """One reading; None where the token's role does not allow it."""
@@ -186,6 +216,9 @@ class Feed:
     def _take(self, event: Event) -> None:
         if event.jobs:
             self._emit(JobsChanged(event.jobs))
+        if event.cluster is not None:
+            self._emit(HistoryChanged(event.cluster))
+            self._wake.set()
         if event.kind == "reset":
             self._replace_jobs = True
             self.reload()

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.topology import TIER_TITLES, TIERS, Graph, Node, Tier
+from app.core.viewdata import Tone
 
 CARD_W: Final = 236.0
 CARD_H: Final = 82.0
 GAP: Final = 14.0
 COLUMN_GAP: Final = 66.0
 PADDING: Final = 18.0
-CAPTION_H: Final = 54.0
+CAPTION_H: Final = 64.0
 BLOCK_GAP: Final = 24.0
 WISHED_ASPECT: Final = 2.9
 """Width to height of the area above the table of jobs on common screens: the picture is to fill it at the largest
@@ -54,12 +55,13 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A tier's box with its caption."""
+    """A tier's box with its caption, and what is to be seen of it as a whole."""
 
     tier: Tier
     title: str
     caption: str
     rect: Rect
+    alerts: tuple[tuple[Tone, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
-"""What the console asks for beside the feed: people, and pages of older jobs. Each answer says who gave it and when.
+"""What the console asks for beside the feed: people, pages of older jobs and events, and what becomes of the cluster.
+Each answer says who gave it and when.
 
-Only reading: asking twice, or a second server, changes nothing.
+Reading may be asked for twice, or of a second server, and changes nothing. The one thing that changes something, `act`,
+is sent once; where its answer is lost that is told (`NoServer.in_doubt`), and nobody asks again by himself.
 """
 
 import asyncio
@@ -9,14 +11,33 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
+from app.core.operations import Verb
+from app.core.reducer import Rights
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import JobList, JobView, Ledger, TransferList, TransferView, UserList, UserView
+from backend.wire.messages import (
+    ClusterAction,
+    ClusterEvent,
+    ClusterEventList,
+    DatabaseSwitchover,
+    JobList,
+    JobView,
+    Ledger,
+    Plan,
+    TransferList,
+    TransferView,
+    UserList,
+    UserView,
+)
 
 TIMEOUT_S: Final = 5.0
 FOUND_LIMIT: Final = 50
 PERSON_ROWS: Final = 50
 PAGE_ROWS: Final = 100
+HISTORY_ROWS: Final = 200
+ACT_S: Final = 10.0
+DATABASE_ACT_S: Final = 45.0
+"""The server itself waits 30 s for Patroni."""
 
 T = TypeVar("T")
 
@@ -75,6 +96,55 @@ async def older_jobs(client: ApiClient, before: str) -> Read[JobList]:
     query: dict[str, str | int] = {"limit": PAGE_ROWS, "before": before}
     answer = await client.call("GET", "jobs", None, JobList, timeout_s=TIMEOUT_S, query=query)
     return Read(answer, client.current, time.monotonic())
+
+
+async def newest_events(client: ApiClient) -> tuple[ClusterEvent, ...]:
+    """The newest events of the cluster's history, in the order of their commits."""
+    query: dict[str, str | int] = {"limit": HISTORY_ROWS}
+    answer = await client.call("GET", "cluster/events", None, ClusterEventList, timeout_s=TIMEOUT_S, query=query)
+    return answer.events
+
+
+async def older_events(client: ApiClient, before: str) -> tuple[ClusterEvent, ...]:
+    """The page of events that come before this one."""
+    query: dict[str, str | int] = {"limit": HISTORY_ROWS, "before": before}
+    answer = await client.call("GET", "cluster/events", None, ClusterEventList, timeout_s=TIMEOUT_S, query=query)
+    return answer.events
+
+
+# ---------------------------------------------------------------- actions on the cluster
+
+
+async def read_rights(client: ApiClient) -> Rights | None:
+    """Whether this token may act on the cluster: asked by a dry run, which does nothing. None where no server told."""
+    try:
+        await ask_plan(client, "resume", "")
+    except NoServer:
+        return None
+    except ServerProblem as error:
+        if error.problem.code == "forbidden":
+            return Rights(False, "this access token’s role does not allow it; it takes the role admin")
+        return Rights(False, f"this server does not offer it ({error.problem.title.lower()})")
+    return Rights(True)
+
+
+async def ask_plan(client: ApiClient, verb: Verb, subject: str) -> Plan:
+    """The dry run. Raises ServerProblem, NoServer."""
+    path, body = _command(verb, subject, dry_run=True, force=False)
+    return await client.call("POST", path, body, Plan, timeout_s=TIMEOUT_S)
+
+
+async def act(client: ApiClient, verb: Verb, subject: str, force: bool) -> Plan:
+    """Ask for it, once. Raises ServerProblem, NoServer (`in_doubt` where it may have been done)."""
+    path, body = _command(verb, subject, dry_run=False, force=force)
+    timeout_s = DATABASE_ACT_S if verb == "database-switchover" else ACT_S
+    return await client.call("POST", path, body, Plan, timeout_s=timeout_s, idempotent=False)
+
+
+def _command(verb: Verb, subject: str, *, dry_run: bool, force: bool) -> tuple[str, ClusterAction | DatabaseSwitchover]:
+    if verb == "database-switchover":
+        return "cluster/database/switchover", DatabaseSwitchover(to=subject, dry_run=dry_run)
+    return "cluster/actions", ClusterAction(action=verb, subject=subject, dry_run=dry_run, force=force)
 
 
 def explain(error: Exception) -> Trouble:

@@ -13,13 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from backend.wire.messages import JobView, Ledger, Topology
+from app.core.events import joined
+from backend.wire.messages import ClusterEvent, JobView, Ledger, Topology
 
 JOB_WINDOW: Final = 500
 """How many of the newest jobs stay in memory; older ones are fetched page by page when somebody scrolls there."""
 
+HISTORY_WINDOW: Final = 500
+"""The same for the events of the cluster's history."""
+
 Phase = Literal["idle", "connecting", "live", "reconnecting", "failed"]
-Area = Literal["topology", "jobs"]
+Area = Literal["topology", "jobs", "history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,17 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """Whether this token may act on the cluster, as a server said; `reason` where it may not."""
+
+    allowed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """Everything shown. `topology_at` and `jobs_at` are when these were last received, on the monotonic clock."""
+    """Everything shown. `topology_at`, `jobs_at` and `history_at` are when these were last received, on the
+    monotonic clock. `history` holds the newest events by their ids; `rights` is None until a server told them."""
 
     connection: Connection = field(default_factory=Connection)
     topology: Topology | None = None
@@ -48,6 +61,9 @@ class State:
     jobs_at: float | None = None
     ledger: Ledger | None = None
     forbidden: frozenset[Area] = frozenset()
+    history: Mapping[str, ClusterEvent] = field(default_factory=dict)
+    history_at: float | None = None
+    rights: Rights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,9 @@ class Changes:
     topology: bool = False
     jobs: frozenset[str] = frozenset()
     jobs_replaced: bool = False
+    history: bool = False
+    history_replaced: bool = False
+    rights: bool = False
 
     def __or__(self, other: "Changes") -> "Changes":
         return Changes(
@@ -65,6 +84,9 @@ class Changes:
             topology=self.topology or other.topology,
             jobs=self.jobs | other.jobs,
             jobs_replaced=self.jobs_replaced or other.jobs_replaced,
+            history=self.history or other.history,
+            history_replaced=self.history_replaced or other.history_replaced,
+            rights=self.rights or other.rights,
         )
 
 
@@ -124,13 +146,47 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryRead:
+    """The newest events; `full` says that there may be older ones. `replace` drops what was known, after a reset."""
+
+    events: tuple[ClusterEvent, ...]
+    full: bool
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryChanged:
+    """One more event, as it was streamed."""
+
+    event: ClusterEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RightsTold:
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
 class Forbidden:
     """The token's role does not allow to see this area."""
 
     area: Area
 
 
-Message: TypeAlias = Connecting | Live | Lost | Failed | Closed | TopologyRead | JobsRead | JobsChanged | Forbidden
+Message: TypeAlias = (
+    Connecting
+    | Live
+    | Lost
+    | Failed
+    | Closed
+    | TopologyRead
+    | JobsRead
+    | JobsChanged
+    | HistoryRead
+    | HistoryChanged
+    | RightsTold
+    | Forbidden
+)
 
 
 def newest_first(jobs: Iterable[JobView]) -> list[JobView]:
@@ -149,10 +205,19 @@ def step(state: State, message: Message, now: float) -> tuple[State, Changes]:
             return _jobs_read(state, message, now)
         case JobsChanged(jobs):
             return _with_jobs(replace(state, jobs_at=now), jobs)
+        case HistoryRead():
+            return _history_read(state, message, now)
+        case HistoryChanged(event):
+            held, _ = joined(state.history, (event,), full=False, window=HISTORY_WINDOW)
+            return replace(state, history=held), Changes(history=held != state.history)
+        case RightsTold(rights):
+            return replace(state, rights=rights), Changes(rights=rights != state.rights)
         case Forbidden(area):
-            return replace(state, forbidden=state.forbidden | {area}), Changes(topology=True, jobs_replaced=True)
+            changes = Changes(topology=True, jobs_replaced=True, history_replaced=True)
+            return replace(state, forbidden=state.forbidden | {area}), changes
         case Closed():
-            return State(), Changes(connection=True, topology=True, jobs_replaced=True)
+            changes = Changes(connection=True, topology=True, jobs_replaced=True, history_replaced=True, rights=True)
+            return State(), changes
         case _:
             return _with_connection(state, message, now)
 
@@ -202,6 +267,14 @@ def _jobs_read(state: State, message: JobsRead, now: float) -> tuple[State, Chan
         return _with_jobs(state, message.jobs)
     fresh = {job.job_id: job for job in newest_first(message.jobs)[:JOB_WINDOW]}
     return replace(state, jobs=fresh), Changes(jobs_replaced=True)
+
+
+def _history_read(state: State, message: HistoryRead, now: float) -> tuple[State, Changes]:
+    known = {} if message.replace else state.history
+    held, gap = joined(known, message.events, message.full, HISTORY_WINDOW)
+    fresh = gap or message.replace
+    changes = Changes(history=held != state.history or state.history_at is None, history_replaced=fresh)
+    return replace(state, history=held, history_at=now, forbidden=state.forbidden - {"history"}), changes
 
 
 def _with_jobs(state: State, jobs: tuple[JobView, ...]) -> tuple[State, Changes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from app.core import freshness
-from app.core.viewdata import HEALTH_WORDS, count_text, host_text, money
+from app.core.viewdata import HEALTH_WORDS, Tone, count_text, host_text, money
 from backend.wire.messages import DatabaseView, Health, Ledger, ProviderView, QueueView, ServerView, Topology
 
 Tier = Literal["database", "server", "provider", "queue"]
@@ -48,7 +48,8 @@ class Node:
     def status(self) -> str:
         """Word and detail in one line, without saying the word twice."""
         if not self.detail or self.detail.lower().startswith(self.word.lower()):
-            return self.detail or self.word
+            told = self.detail or self.word
+            return f"{told[:1].upper()}{told[1:]}"
         return f"{self.word} · {self.detail}"
 
 
@@ -62,11 +63,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`captions` holds a line per tier: "3 of 4 serving"."""
+    """`captions` holds a line per tier: "3 of 4 serving"; `alerts` what is to be seen of a whole tier: "No leader"."""
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     captions: tuple[tuple[Tier, str], ...] = ()
+    alerts: tuple[tuple[Tier, Tone, str], ...] = ()
 
     def node(self, node_id: str) -> Node | None:
         return next((node for node in self.nodes if node.id == node_id), None)
@@ -74,7 +76,9 @@ class Graph:
 
 def build(topology: Topology, age_s: float, endpoint: str = "") -> Graph:
     """The graph of a picture that was read `age_s` ago, every queue in it."""
-    databases = tuple(_database(view, age_s) for view in sorted(topology.databases, key=lambda view: view.name))
+    databases = tuple(
+        _database(view, topology, age_s) for view in sorted(topology.databases, key=lambda view: view.name)
+    )
     servers = tuple(_server(view, topology, age_s, endpoint) for view in sorted(topology.servers, key=lambda v: v.name))
     providers = tuple(_provider(view, age_s) for view in sorted(topology.providers, key=lambda view: view.name))
     captions: tuple[tuple[Tier, str], ...] = (
@@ -84,7 +88,8 @@ def build(topology: Topology, age_s: float, endpoint: str = "") -> Graph:
         ("queue", _queue_caption(topology)),
     )
     nodes = databases + servers + providers + _queues(topology, age_s)
-    return Graph(nodes=nodes, edges=_edges(topology, {node.id: node for node in nodes}), captions=captions)
+    edges = _edges(topology, {node.id: node for node in nodes})
+    return Graph(nodes=nodes, edges=edges, captions=captions, alerts=_alerts(topology, age_s))
 
 
 def fold(graph: Graph) -> Graph:
@@ -111,7 +116,7 @@ def _shown(health: Health, word: str, detail: str, node_age: float, age_s: float
 def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -> Node:
     age = view.age_s + age_s
     told = view.detail.removesuffix(", leads the cluster") if view.leader else view.detail  # its badge says so
-    health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], told, age, age_s)
+    health, word, detail = _shown(view.health, _server_word(view), told, age, age_s)
     badges = (f"Leader · term {topology.term}",) if view.leader else ()
     here = bool(endpoint) and (view.url.rstrip("/") == endpoint.rstrip("/") or view.name == topology.seen_by)
     return Node(
@@ -128,16 +133,33 @@ def _server(view: ServerView, topology: Topology, age_s: float, endpoint: str) -
     )
 
 
+def _server_word(view: ServerView) -> str:
+    """A server's state is more than its health: one that still works its requests off cannot be stopped yet."""
+    if view.drained:
+        return "Drained"
+    return _STATE_WORDS.get(view.state) or HEALTH_WORDS[view.health]
+
+
+_STATE_WORDS: Final = {"joining": "Joining", "suspect": "Suspect", "gone": "Gone"}
+
 ENGINES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "memory": "In memory"}
 
 
-def _database(view: DatabaseView, age_s: float) -> Node:
+def _database_kind(view: DatabaseView, topology: Topology, age_s: float) -> str:
+    """Engine and role; where one is known the last failover in place of the engine, which the caption tells too."""
+    if not view.last_failover_at:
+        return f"{ENGINES[view.engine]} · {view.role}" if view.role else ENGINES[view.engine]
+    ago_s = max(0.0, (topology.as_of - view.last_failover_at) / 1000) + age_s
+    return f"{view.role} · failover {freshness.ago_text(ago_s)}"
+
+
+def _database(view: DatabaseView, topology: Topology, age_s: float) -> Node:
     health, word, detail = _shown(view.health, HEALTH_WORDS[view.health], view.detail, age_s, age_s)
     return Node(
         id=f"database:{view.name}",
         tier="database",
         name=view.name,
-        kind=f"{ENGINES[view.engine]} · {view.role}" if view.role else ENGINES[view.engine],
+        kind=_database_kind(view, topology, age_s),
         health=health,
         word=word,
         detail=detail,
@@ -294,6 +316,22 @@ def _server_caption(topology: Topology, nodes: tuple[Node, ...]) -> str:
     states = {f"server:{view.name}": view.state for view in topology.servers}
     serving = sum(states[node.id] == "serving" and node.health in ("ok", "warning") for node in nodes)
     return f"{serving} of {len(nodes)} serving"
+
+
+def _alerts(topology: Topology, age_s: float) -> tuple[tuple[Tier, Tone, str], ...]:
+    """What concerns a tier as a whole; of an old picture nothing is claimed."""
+    if freshness.is_stale(age_s, freshness.SNAPSHOT_LIMIT_S):
+        return ()
+    found: list[tuple[Tier, Tone, str]] = []
+    if topology.servers and not any(view.leader for view in topology.servers):
+        found.append(("server", "warning", "No leader"))
+    if topology.paused:
+        found.append(("server", "draining", "Paused"))
+    if topology.databases and all(view.role == "standby" for view in topology.databases):
+        found.append(("database", "error", "No primary"))
+    if any(view.role == "single copy" and view.health != "ok" for view in topology.databases):
+        found.append(("database", "warning", "Single copy"))
+    return tuple(found)
 
 
 def _database_caption(topology: Topology) -> str:

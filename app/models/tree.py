@@ -10,6 +10,7 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
 
 from app.core.topology import TIER_TITLES, Graph, Node, Tier
+from app.core.viewdata import Tone
 from app.models.roles import ID, MUTED, TONE, Index
 
 NAME, STATUS, DETAIL, KIND, AGE = range(5)
@@ -32,6 +33,7 @@ class TreeModel(QAbstractItemModel):
         self._root = _Entry("", None, 0)
         self._nodes: dict[str, Node] = {}
         self._captions: dict[Tier, str] = {}
+        self._alerts: tuple[tuple[Tier, Tone, str], ...] = ()
         self._shape: list[tuple[str, str]] = []
 
     def show_graph(self, graph: Graph) -> None:
@@ -39,12 +41,13 @@ class TreeModel(QAbstractItemModel):
         shape = [(node.id, node.parent) for node in graph.nodes]
         if shape == self._shape:
             changed = [key for key, node in nodes.items() if self._nodes[key] != node]
-            captions_changed = dict(graph.captions) != self._captions
-            self._nodes, self._captions = nodes, dict(graph.captions)
+            captions_changed = (dict(graph.captions), graph.alerts) != (self._captions, self._alerts)
+            self._nodes, self._captions, self._alerts = nodes, dict(graph.captions), graph.alerts
             self._announce(changed, captions_changed)
             return
         self.beginResetModel()
         self._nodes, self._captions, self._shape = nodes, dict(graph.captions), shape
+        self._alerts = graph.alerts
         self._root = _grow(graph)
         self.endResetModel()
 
@@ -88,6 +91,8 @@ class TreeModel(QAbstractItemModel):
         if role == ID:
             return entry.key
         if node is None:
+            if role == TONE:
+                return next(iter(self._tier_alerts(entry.key)), (None, ""))[0] if index.column() == STATUS else None
             return self._tier_text(entry.key, index.column()) if role == Qt.ItemDataRole.DisplayRole else None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return _text(node, index.column())
@@ -100,8 +105,14 @@ class TreeModel(QAbstractItemModel):
     def _tier_text(self, key: str, column: int) -> str:
         for tier, title in TIER_TITLES.items():
             if key == f"tier:{tier}":
-                return title if column == NAME else self._captions.get(tier, "") if column == DETAIL else ""
+                texts = {NAME: title, DETAIL: self._captions.get(tier, "")}
+                texts[STATUS] = ", ".join(word for _, word in self._tier_alerts(key))
+                return texts.get(column, "")
         return ""
+
+    def _tier_alerts(self, key: str) -> list[tuple[Tone, str]]:
+        """What is to be seen of a tier as a whole, the worst first as the graph names it."""
+        return [(tone, word) for tier, tone, word in self._alerts if key == f"tier:{tier}"]
 
 
 def _text(node: Node, column: int) -> str:

@@ -17,6 +17,8 @@ from app.qt.theme import Theme
 Name = Literal[
     "connection", "reload", "quit", "live", "people", "find", "graph", "tree", "fit", "zoom_in", "zoom_out",
     "theme_system", "theme_light", "theme_dark", "theme_toggle", "keys", "about",
+    "history", "drain", "undrain", "switchover", "database_switchover", "pause", "resume", "remove",
+    "copy_event", "export_events",
 ]  # fmt: skip
 
 
@@ -37,6 +39,7 @@ SPECS: Final[dict[Name, Spec]] = {
     "quit": Spec("&Quit", "Close the console", ("Ctrl+Q",)),
     "live": Spec("&Live view", "The cluster and its jobs", ("Ctrl+1",), "live", "page"),
     "people": Spec("&People", "Find a person and see the balance", ("Ctrl+2",), "people", "page"),
+    "history": Spec("&History", "What happened to the cluster", ("Ctrl+3",), "history", "page"),
     "find": Spec("&Find a person", "Go to the look-up and type", ("Ctrl+F",), "search"),
     "graph": Spec("As &graph", "Show the cluster as a picture", ("Ctrl+G",), "graph", "shape"),
     "tree": Spec(
@@ -45,6 +48,17 @@ SPECS: Final[dict[Name, Spec]] = {
     "fit": Spec("&Fit", "Show the whole cluster", ("Ctrl+0",), "fit"),
     "zoom_in": Spec("Zoom &in", "Closer", ("Ctrl++", "Ctrl+="), "plus"),
     "zoom_out": Spec("Zoom &out", "Further away", ("Ctrl+-",), "minus"),
+    "drain": Spec("&Drain a server…", "Send a server’s clients to the others", ("Ctrl+D",)),
+    "undrain": Spec("&Undrain a server…", "Let a drained server serve again", ("Ctrl+Shift+D",)),
+    "switchover": Spec("Hand &leadership over…", "Let another server lead", ("Ctrl+Shift+L",)),
+    "database_switchover": Spec("Hand the data&base over…", "Make a standby the primary", ("Ctrl+Shift+B",)),
+    "pause": Spec("&Pause the cluster…", "Remove no members and change no DNS for a while", ("Ctrl+Shift+P",)),
+    "resume": Spec("&Resume the cluster…", "End the pause", ("Ctrl+Shift+E",)),
+    "remove": Spec("Re&move a server…", "Forget a server that is gone", ("Ctrl+Shift+M",)),
+    "copy_event": Spec(
+        "&Copy event", "Copy the chosen event of the history as a line of text", ("Ctrl+Shift+C",), "copy"
+    ),
+    "export_events": Spec("&Save history…", "Save the events that are shown as a table (CSV)", ("Ctrl+S",), "save"),
     "theme_system": Spec("As the &system", "Follow the desktop's colours", group="theme"),
     "theme_light": Spec("&Light", "Light colours", group="theme"),
     "theme_dark": Spec("&Dark", "Dark colours", group="theme"),
@@ -55,8 +69,24 @@ SPECS: Final[dict[Name, Spec]] = {
 
 MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
     ("&Console", ("connection", "reload", None, "quit")),
-    ("&View", ("live", "people", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
+    ("&View", ("live", "people", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
     ("&Find", ("find",)),
+    (
+        "C&luster",
+        (
+            "drain",
+            "undrain",
+            "switchover",
+            "database_switchover",
+            None,
+            "pause",
+            "resume",
+            "remove",
+            None,
+            "copy_event",
+            "export_events",
+        ),
+    ),
     ("&Theme", ("theme_system", "theme_light", "theme_dark", None, "theme_toggle")),
     ("&Help", ("keys", "about")),
 )
@@ -82,11 +112,21 @@ class Actions(QObject):
         for title, names in MENUS:
             menu = bar.addMenu(title)
             menu.setAccessibleName(title.replace("&", ""))
+            menu.setToolTipsVisible(True)
             for name in names:
                 if name is None:
                     menu.addSeparator()
                 else:
                     menu.addAction(self._actions[name])
+
+    def offer(self, name: Name, reason: str) -> None:
+        """Switch a command on, or off with the reason as its tip."""
+        action, spec = self._actions[name], SPECS[name]
+        action.setEnabled(not reason)
+        keys = f"  ({spec.keys[0]})" if spec.keys else ""
+        tip = f"Not now: {reason}" if reason else f"{spec.tip}{keys}"
+        action.setToolTip(tip)
+        action.setStatusTip(tip)
 
     def _make(self, spec: Spec) -> QAction:
         action = QAction(spec.text, self)

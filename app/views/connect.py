@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QW
 
 from app.core.profiles import Profile, ProfileError, clean_token, server_urls
 from app.qt.theme import Theme
-from app.views.parts import Card, Picture, column, dress, label, row
+from app.views.parts import Card, Picture, column, dress, dress_check, label, row
 
 
 class ConnectPane(QWidget):
@@ -76,6 +76,7 @@ class ConnectPane(QWidget):
         # One sheet each: a sheet on the card would take the labels' own colours away.
         for widget in (self.servers, self.token, self.connect_button, self.back_button):
             dress(theme, widget)
+        dress_check(theme, self.remember)
 
     def start(self, profile: Profile | None, problem: str = "") -> None:
         """Show what is set now; the way back exists only where there is something to go back to."""

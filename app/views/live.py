@@ -4,12 +4,17 @@ Everything is drawn from the store. What changed decides what is drawn again; ag
 """
 
 import time
+from collections.abc import Callable, Sequence
 
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QHeaderView, QLabel, QStackedWidget, QTreeView, QVBoxLayout, QWidget
 
 from app.core import topology as graphs
 from app.core.facts import facts
 from app.core.freshness import ago_text
+from app.core.history import about, moment_text
+from app.core.history import row as event_row
+from app.core.operations import Offer
 from app.core.queries import Read, older_jobs
 from app.core.reducer import Changes
 from app.core.topology import Graph
@@ -29,7 +34,14 @@ from backend.wire.messages import JobList, Topology
 
 
 class TopologyPanel(QWidget):
-    """The cluster as graph or as table, with what is known of the chosen node beside it."""
+    """The cluster as graph or as table, with what is known of the chosen node beside it.
+
+    `acting` says that an action is wanted (verb, subject), `menu_wanted` that a card's menu is. `more` is asked what
+    may be done to a node and what happened to it lately.
+    """
+
+    acting = Signal(str, str)
+    menu_wanted = Signal(str, QPoint)
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
@@ -55,6 +67,7 @@ class TopologyPanel(QWidget):
         for page in (self.view, self._tree_card, self.state_pane):
             self._stack.addWidget(page)
         self._as_tree = False
+        self.more: Callable[[str], tuple[Sequence[Offer], Sequence[tuple[str, str]]]] = lambda _: ((), ())
         self._build()
         self._connect(actions)
 
@@ -74,7 +87,22 @@ class TopologyPanel(QWidget):
         self._zooms = [actions["fit"], actions["zoom_in"], actions["zoom_out"]]
         self.scene.chosen.connect(self._choose)
         self.view.dismissed.connect(self.details.dismiss)
+        self.view.menu_wanted.connect(self.menu_wanted)
+        self.details.wanted.connect(self.acting)
+        self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.tree.customContextMenuRequested.connect(self._tree_menu)
         self.tree.selectionModel().currentChanged.connect(lambda now, _: self._choose(str(now.data(ID))))
+
+    def _tree_menu(self, place: QPoint) -> None:
+        index = self.tree.indexAt(place)
+        index = index if index.isValid() else self.tree.currentIndex()
+        if index.isValid():
+            self.menu_wanted.emit(str(index.data(ID)), self.tree.viewport().mapToGlobal(place))
+
+    def refresh_details(self) -> None:
+        """What may be done changed, or something happened."""
+        if self.details.node_id:
+            self._choose(self.details.node_id)
 
     def _show_as(self, tree: bool) -> None:
         self._as_tree = tree
@@ -106,7 +134,8 @@ class TopologyPanel(QWidget):
         """Show what is known of a node; a node that went away takes its details with it."""
         node = self._whole.node(node_id) or self.scene.graph.node(node_id)
         if node is not None and self._topology is not None:
-            self.details.show_node(node, facts(self._topology, node_id, self._age_s))
+            offers, lately = self.more(node_id)
+            self.details.show_node(node, facts(self._topology, node_id, self._age_s), offers, lately)
         elif node_id == self.details.node_id:
             self.details.dismiss()
 
@@ -200,6 +229,8 @@ class LivePage(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self._splitter)
+        self.offers: Callable[[str], Sequence[Offer]] = lambda _: ()
+        self.topology.more = self._more
         session.store.changed.connect(self._changed)
         session.store.ticked.connect(self._tick)
         self._changed(Changes(connection=True, topology=True, jobs_replaced=True))
@@ -207,8 +238,21 @@ class LivePage(QWidget):
     def _changed(self, changes: Changes) -> None:
         if changes.topology or changes.connection:
             self._show_topology()
+        elif changes.history or changes.rights:
+            self.topology.refresh_details()
         if changes.jobs or changes.jobs_replaced or changes.connection:
             self.jobs.refresh(changes.jobs_replaced)
+
+    def _more(self, node_id: str) -> tuple[Sequence[Offer], Sequence[tuple[str, str]]]:
+        """What may be done to a node, and what happened to it lately."""
+        state = self._session.store.state
+        now_ms = database_now_ms(state, time.monotonic(), int(time.time() * 1000))
+        lately = []
+        for event in about(state.history.values(), node_id):
+            shown = event_row(event)
+            away = f", away {shown.away}" if shown.away else ""
+            lately.append((moment_text(event.at, now_ms), f"{shown.what}{away}"))
+        return self.offers(node_id), lately
 
     def _tick(self) -> None:
         self._show_topology()

@@ -8,9 +8,11 @@ has a name for assistive technology, set here where the text is known.
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QAction, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QCheckBox,
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -217,6 +219,43 @@ def dress(theme: Theme, widget: QLineEdit | QPushButton) -> None:
     theme.on_change(widget, lambda: widget.setStyleSheet(field_sheet(theme.colors)))
 
 
+def dress_check(theme: Theme, box: QCheckBox) -> None:
+    """The style draws a check box's frame from the window's colour, too dark to be seen on dark ground."""
+
+    def paint() -> None:
+        own = box.palette()
+        own.setColor(QPalette.ColorRole.Window, QColor(theme.colors.muted))
+        own.setColor(QPalette.ColorRole.Base, QColor(theme.colors.card))
+        for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text):
+            own.setColor(role, QColor(theme.colors.text))
+        box.setPalette(own)
+
+    theme.on_change(box, paint)
+
+
+def dress_choice(theme: Theme, choice: QComboBox) -> None:
+    """Give a drop-down list its look, now and after every change of scheme."""
+    choice.setMinimumHeight(34)
+    choice.view().setAccessibleName(f"{choice.accessibleName()}: choices")
+    choice.setFont(font(choice.font(), 13))
+    theme.on_change(choice, lambda: choice.setStyleSheet(choice_sheet(theme.colors)))
+
+
+def choice_sheet(colors: Colors) -> str:
+    return f"""
+    QComboBox {{ background: {colors.window}; color: {colors.text}; border: 1px solid {colors.line_strong};
+        border-radius: 7px; padding: 0 28px 0 9px; }}
+    QComboBox:focus {{ border: 1px solid {colors.draining}; }}
+    QComboBox:disabled {{ color: {colors.muted}; background: {colors.panel}; }}
+    QComboBox::drop-down {{ border: none; width: 26px; }}
+    QComboBox::down-arrow {{ image: none; width: 0; height: 0; border-left: 5px solid {colors.panel};
+        border-right: 5px solid {colors.panel}; border-top: 6px solid {colors.muted}; margin-right: 10px; }}
+    QComboBox QAbstractItemView {{ background: {colors.card}; color: {colors.text}; outline: none;
+        border: 1px solid {colors.line_strong}; selection-background-color: {colors.selected};
+        selection-color: {colors.text}; padding: 4px; }}
+    """
+
+
 def field_sheet(colors: Colors) -> str:
     """Line edits and push buttons; the default button of a form stands out."""
     return f"""
@@ -230,7 +269,14 @@ def field_sheet(colors: Colors) -> str:
     QPushButton:focus {{ border-color: {colors.draining}; }}
     QPushButton:default {{ background: {colors.accent}; color: {colors.on_accent}; border-color: {colors.accent}; }}
     QPushButton:default:focus {{ border-color: {colors.text}; }}
+    QPushButton:disabled {{ background: {colors.panel}; color: {colors.muted}; border-color: {colors.line}; }}
+    QPushButton[danger="true"] {{ color: {colors.error}; border-color: {colors.error}; }}
     """
+
+
+def slim_button_sheet(colors: Colors) -> str:
+    """A push button in a bar of its own height."""
+    return f"{field_sheet(colors)} QPushButton {{ padding: 0 14px; }}"
 
 
 def tool_button_sheet(colors: Colors) -> str:

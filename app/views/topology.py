@@ -8,11 +8,20 @@ can follow.
 
 from typing import Final
 
-from PySide6.QtCore import QEasingCurve, QObject, QPointF, QRectF, Qt, QVariantAnimation, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QResizeEvent, QShowEvent, QWheelEvent
+from PySide6.QtCore import QEasingCurve, QObject, QPoint, QPointF, QRectF, Qt, QVariantAnimation, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QResizeEvent,
+    QShowEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QFrame, QGraphicsItem, QGraphicsScene, QGraphicsView
 
-from app.core.layout import Layout, Rect, place
+from app.core.layout import Group, Layout, Rect, place
 from app.core.topology import Edge, Graph
 from app.qt.theme import Theme
 from app.views.topology_items import BadgeItem, BlockItem, CardItem, EdgeItem, GroupItem
@@ -93,7 +102,8 @@ class TopologyScene(QGraphicsScene):
             return
         captions = dict(self.graph.captions)
         for group in self._layout.groups:
-            current = group.__class__(group.tier, group.title, captions.get(group.tier, ""), group.rect)
+            alerts = tuple((tone, word) for tier, tone, word in self.graph.alerts if tier == group.tier)
+            current = Group(group.tier, group.title, captions.get(group.tier, ""), group.rect, alerts)
             item = self._groups.get(group.tier)
             if item is None:
                 item = self._groups[group.tier] = GroupItem(current, self.theme)
@@ -180,6 +190,7 @@ class TopologyView(QGraphicsView):
     """Fits by itself until somebody zooms or drags; Ctrl+0 fits again. Arrow keys walk from card to card."""
 
     dismissed = Signal()
+    menu_wanted = Signal(str, QPoint)
 
     def __init__(self, scene: TopologyScene, theme: Theme) -> None:
         super().__init__(scene)
@@ -237,6 +248,19 @@ class TopologyView(QGraphicsView):
             self._scene.clearSelection()
             self.dismissed.emit()
         super().mousePressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What may be done to the card below the pointer; by keyboard, to the one that is chosen."""
+        card = self.itemAt(event.pos())
+        place = event.globalPos()
+        if event.reason() is QContextMenuEvent.Reason.Keyboard:
+            card = next((item for item in self._scene.selectedItems() if isinstance(item, CardItem)), None)
+            if card is not None:
+                corner = card.sceneBoundingRect().bottomLeft()
+                place = self.viewport().mapToGlobal(self.mapFromScene(corner))
+        if isinstance(card, CardItem):
+            event.accept()
+            self.menu_wanted.emit(card.node.id, place)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

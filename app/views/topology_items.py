@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from app.core.layout import Group, Rect
 from app.core.topology import Edge, Node
+from app.core.viewdata import Tone
 from app.qt import glyphs
 from app.qt.theme import Theme
 from app.views.parts import font
@@ -100,6 +101,8 @@ class CardItem(QGraphicsItem):
     def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
         super().mousePressEvent(event)
         self._chosen(self.node.id)
+        if event.button() is Qt.MouseButton.RightButton:
+            self.setSelected(True)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.save()
@@ -203,8 +206,21 @@ class GroupItem(QGraphicsItem):
             _text(
                 painter, QRectF(inner.x(), rect.y() + 28, inner.width(), 18), self._group.caption, small, colors.muted
             )
+            for line, (tone, word) in enumerate(self._group.alerts[:2]):
+                self._paint_alert(painter, inner.right(), rect.y() + 7 + line * 22, tone, word)
         finally:
             painter.restore()
+
+    def _paint_alert(self, painter: QPainter, right: float, top: float, tone: Tone, word: str) -> None:
+        """A pill at the right edge: mark and word in the tone's colour."""
+        colors, own = self._theme.colors, font(QApplication.font(), 11, bold=True)
+        width = QFontMetricsF(own).horizontalAdvance(word) + 34
+        pill = QRectF(right - width + 8, top, width, 20)
+        painter.setPen(QPen(QColor(colors.tone(tone)), 1.2))
+        painter.setBrush(QColor(colors.card))
+        painter.drawRoundedRect(pill, 10, 10)
+        glyphs.draw(painter, QRectF(pill.x() + 6, top + 3.5, 13, 13), tone, colors)
+        _text(painter, pill.adjusted(24, 0, -4, 0), word, own, colors.tone(tone))
 
 
 class BlockItem(QGraphicsItem):

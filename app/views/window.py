@@ -28,8 +28,10 @@ from app.qt.actions import SPECS, Actions, Name
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.connect import ConnectPane
+from app.views.history import HistoryPage
 from app.views.live import LivePage
-from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, tool_button
+from app.views.operations import Operations
+from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, slim_button_sheet, tool_button
 from app.views.people import PeoplePage
 from backend.base.cli import program_version
 from backend.base.settings import SettingsError
@@ -54,6 +56,7 @@ class Rail(QWidget):
         box.addSpacing(12)
         box.addWidget(self._button(actions, "live", "Live"))
         box.addWidget(self._button(actions, "people", "People"))
+        box.addWidget(self._button(actions, "history", "History"))
         box.addStretch(1)
         box.addWidget(self._toggle)
         self.setLayout(box)
@@ -135,6 +138,35 @@ class Banner(Card):
         self.setAccessibleName(f"{verdict.text} {verdict.detail} {verdict.source}".strip())
 
 
+class PausedBanner(Card):
+    """Stands below the verdict while the cluster is paused: nobody should forget that."""
+
+    def __init__(self, theme: Theme, actions: Actions) -> None:
+        super().__init__(theme, line="draining")
+        mark = Mark(theme, 20)
+        mark.show_tone("draining", "Paused")
+        text = Elided(theme, px=13, bold=True)
+        text.show_text("The cluster is paused: members that are gone are kept, DNS is not changed. Printing goes on.")
+        self.button = QPushButton("Resume…")
+        self.button.setAutoDefault(False)
+        self.button.setFixedHeight(28)
+        self.button.clicked.connect(actions["resume"].trigger)
+        theme.on_change(self.button, lambda: self.button.setStyleSheet(slim_button_sheet(theme.colors)))
+        actions["resume"].changed.connect(lambda: self._follow(actions))
+        self.setFixedHeight(42)
+        self.setAccessibleName("The cluster is paused")
+        box = row(mark, spacing=12, margins=(17, 0, 8, 0))
+        box.addWidget(text, 1)
+        box.addWidget(self.button)
+        self.setLayout(box)
+        self._follow(actions)
+        self.hide()
+
+    def _follow(self, actions: Actions) -> None:
+        self.button.setEnabled(actions["resume"].isEnabled())
+        self.button.setToolTip(actions["resume"].toolTip())
+
+
 class MainWindow(QMainWindow):
     """Wires actions, pages and session. `settings` are those of this run, `config` is the file that keeps them."""
 
@@ -147,13 +179,16 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(theme, self)
         self.live = LivePage(theme, self.actions_, session)
         self.people = PeoplePage(theme, session)
+        self.history = HistoryPage(theme, self.actions_, session)
+        self.operations = Operations(theme, self.actions_, session, self)
+        self.paused = PausedBanner(theme, self.actions_)
         self.connect_pane = ConnectPane(theme)
         self.banner = Banner(theme)
         self.chip = Chip(theme)
         self._title = label(theme, px=19, bold=True)
         self._cluster = Elided(theme, role="muted", px=13)
         self._pages = QStackedWidget()
-        for page in (self.live, self.people, self.connect_pane):
+        for page in (self.live, self.people, self.history, self.connect_pane):
             self._pages.addWidget(page)
         self._build()
         self._connect()
@@ -181,6 +216,7 @@ class MainWindow(QMainWindow):
         top.setLayout(head)
         main.addWidget(top)
         main.addWidget(self.banner)
+        main.addWidget(self.paused)
         main.addWidget(self._pages, 1)
         body = row(Rail(self._theme, self.actions_), spacing=0)
         body.addLayout(main, 1)
@@ -220,6 +256,10 @@ class MainWindow(QMainWindow):
         act["live"].triggered.connect(lambda: self.show_page(self.live))
         act["people"].triggered.connect(self._show_people)
         act["find"].triggered.connect(self._show_people)
+        act["history"].triggered.connect(self._show_history)
+        self.live.offers = self.operations.offers
+        self.live.topology.acting.connect(self.operations.open)
+        self.live.topology.menu_wanted.connect(self.operations.popup)
         act["connection"].triggered.connect(lambda: self.ask_connection())
         act["theme_system"].triggered.connect(lambda: self._choose_theme("system"))
         act["theme_light"].triggered.connect(lambda: self._choose_theme("light"))
@@ -237,17 +277,33 @@ class MainWindow(QMainWindow):
     def show_page(self, page: QWidget) -> None:
         self._pages.setFocus()  # else Qt hands the focus of what is hidden to the first button of the rail
         self._pages.setCurrentWidget(page)
-        titles = {self.live: "Live view", self.people: "People", self.connect_pane: "Connection"}
+        titles = {
+            self.live: "Live view",
+            self.people: "People",
+            self.history: "History",
+            self.connect_pane: "Connection",
+        }
         self._title.setText(titles[page])
         self.banner.setVisible(page is not self.connect_pane)
+        self._show_paused()
         self._find.setVisible(page is self.live)
         self._live_tools.setVisible(page is self.live)
         self.actions_["live"].setChecked(page is self.live)
         self.actions_["people"].setChecked(page is self.people)
+        self.actions_["history"].setChecked(page is self.history)
 
     def _show_people(self) -> None:
         self.show_page(self.people)
         self.people.start()
+
+    def _show_history(self) -> None:
+        self.show_page(self.history)
+        self.history.start()
+
+    def _show_paused(self) -> None:
+        topology = self._session.store.state.topology
+        on = topology is not None and topology.paused
+        self.paused.setVisible(on and self._pages.currentWidget() is not self.connect_pane)
 
     def ask_connection(self, problem: str = "") -> None:
         """Show the form; `problem` says why, where something was wrong."""
@@ -280,6 +336,7 @@ class MainWindow(QMainWindow):
         self.chip.show_words(shown.tone, shown.word, shown.endpoint)
         self.chip.setToolTip("\n".join(state.connection.servers))
         self.banner.show_verdict(verdict(state, now))
+        self._show_paused()
         cluster = cluster_text(state.topology.cluster) if state.topology is not None else ""
         self._cluster.show_text(cluster)
         self.setWindowTitle(f"{cluster} – Inkeeper" if cluster else "Inkeeper")
@@ -300,6 +357,7 @@ class MainWindow(QMainWindow):
         lines = [f"{spec.keys[0]:<14}\t{spec.text.replace('&', '')}" for spec in SPECS.values() if spec.keys]
         lines.append("↑ ↓ Enter\tIn the look-up: choose and open")
         lines.append("← ↑ → ↓\tIn the graph: from node to node, Esc to leave")
+        lines.append("Menu, Shift+F10\tIn the graph and the table: what may be done to the chosen node")
         QMessageBox.information(self, "Keyboard", "\n".join(lines))
 
     def _show_about(self) -> None:

@@ -25,7 +25,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backend.wire.errors import problem
-from backend.wire.messages import Event, JobList, JobView, Topology, TransferList, TransferView, UserList, UserView
+from backend.wire.messages import (
+    ClusterEvent,
+    ClusterEventList,
+    Event,
+    JobList,
+    JobView,
+    Plan,
+    Topology,
+    TransferList,
+    TransferView,
+    UserList,
+    UserView,
+)
 from tests.support.console_world import LEDGER, NOW_MS, mixed_jobs, people, small_topology, transfers
 from tests.support.processes import Process, free_port
 
@@ -34,16 +46,20 @@ LOOK_AGAIN_S: Final = 0.02
 
 
 class World(msgspec.Struct):
-    """What every server of the cluster serves. `forbidden` names areas ("jobs", "topology", "users") that answer 403;
-    `slow` delays look-ups of a text by so many seconds; `refuse` makes every route answer 401.
-    The world's clock stood at NOW_MS at `began_s`."""
+    """What every server of the cluster serves. `forbidden` names areas ("jobs", "topology", "users", "history",
+    "operations") that answer 403, `unavailable` those that answer 503; `slow` delays look-ups of a text by so many
+    seconds, and ("act") actions that are no dry run; `refuse` makes every route answer 401. `plan` answers dry runs
+    and, with `done` said, actions. The world's clock stood at NOW_MS at `began_s`."""
 
     topology: Topology
     jobs: list[JobView]
     users: list[UserView] = []
     transfers: list[TransferView] = []
     events: list[Event] = []
+    history: list[ClusterEvent] = []
+    plan: Plan = Plan(action="resume", subject="")
     forbidden: list[str] = []
+    unavailable: list[str] = []
     slow: dict[str, float] = {}
     refuse: bool = False
     began_s: float = 0.0
@@ -80,7 +96,7 @@ class Cluster:
         for server in self.servers:
             server.start()
         for server, port in zip(self.servers, self.ports, strict=True):
-            server.wait_for_port(port)
+            server.wait_for_port(port, 60)
         return self
 
     def __exit__(
@@ -98,6 +114,15 @@ class Cluster:
         self.world.jobs = [old for old in self.world.jobs if old.job_id != job.job_id] + [job]
         self.world.events.append(Event(kind="jobs", at=job.updated_at, jobs=(job,)))
         self._write()
+
+    def put_event(self, event: ClusterEvent) -> None:
+        """Something happened to the cluster: history and event stream say so."""
+        self.world.history.append(event)
+        self.announce(Event(kind="cluster", at=event.at, cluster=event))
+
+    def acted(self) -> int:
+        """How often an action that was no dry run was asked for, of all servers together."""
+        return sum(server.written().count("act ") for server in self.servers)
 
     def announce(self, event: Event) -> None:
         self.world.events.append(event)
@@ -127,6 +152,8 @@ class _Served:
         world = self.world()
         if world.refuse or request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return _problem("unauthenticated")
+        if area in world.unavailable:
+            return _problem("unavailable")
         return _problem("forbidden") if area in world.forbidden else None
 
     async def topology(self, request: Request) -> Response:
@@ -179,6 +206,23 @@ class _Served:
         rows = tuple(self.world().transfers)
         return self.refusal(request, "users") or _json(TransferList(transfers=rows, ledger=LEDGER))
 
+    async def history(self, request: Request) -> Response:
+        rows = self.world().history
+        before = request.query_params.get("before", "")
+        places = [place for place, event in enumerate(rows) if event.event_id == before]
+        rows = rows[: places[0]] if places else [] if before else rows
+        page = tuple(rows[-int(request.query_params.get("limit", "50")) :])
+        return self.refusal(request, "history") or _json(ClusterEventList(events=page))
+
+    async def act(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        refused, world = self.refusal(request, "operations"), self.world()
+        if refused is not None or body.get("dry_run"):
+            return refused or _json(world.plan)
+        print(f"act {body}", flush=True)
+        await asyncio.sleep(world.slow.get("act", 0.0))
+        return _json(msgspec.structs.replace(self.world().plan, done=True))
+
     async def events(self, request: Request) -> Response:
         refused = self.refusal(request, "events")
         if refused is not None:
@@ -202,12 +246,16 @@ class _Served:
             "topology": self.topology,
             "jobs": self.jobs,
             "events": self.events,
+            "cluster/events": self.history,
             "users": self.users,
             "users/{name}": self.user,
             "users/{name}/jobs": self.user_jobs,
             "users/{name}/transfers": self.user_transfers,
         }
-        return Starlette(routes=[Route(f"/api/v1/{path}", handler) for path, handler in routes.items()])
+        found = [Route(f"/api/v1/{path}", handler) for path, handler in routes.items()]
+        for path in ("cluster/actions", "cluster/database/switchover"):
+            found.append(Route(f"/api/v1/{path}", self.act, methods=["POST"]))
+        return Starlette(routes=found)
 
 
 def _json(value: msgspec.Struct) -> Response:

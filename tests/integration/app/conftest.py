@@ -21,7 +21,7 @@ from app.qt.theme import Theme
 from app.views.window import MainWindow
 from tests.support.console_cluster import TOKEN, Cluster
 
-DEADLINE_MS = 20_000
+DEADLINE_MS = 60_000
 
 
 @pytest.fixture(autouse=True)

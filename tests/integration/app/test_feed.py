@@ -171,3 +171,25 @@ def test_unanswered_questions_do_not_hold_up_the_end(session: Session, cluster: 
     session.open(Profile(cluster.urls, TOKEN))
     qtbot.wait(50)
     assert session.close()
+
+
+def test_while_the_database_is_away_the_picture_goes_on_and_the_rest_waits(
+    connect: Callable[[], None], session: Session, cluster: Cluster, qtbot: QtBot
+) -> None:
+    connect()
+    known = len(session.store.state.jobs)
+    away = small_topology(cluster.urls[0], age_s=7.0, verdict="The database has no primary.", health="error")
+    cluster.change(topology=away, unavailable=["jobs", "history"])
+
+    def verdict() -> str:
+        topology = session.store.state.topology
+        return topology.verdict if topology is not None else ""
+
+    qtbot.waitUntil(lambda: verdict() == "The database has no primary.", timeout=DEADLINE_MS)
+    session.reload()
+    seen = session.store.state.topology_at
+    qtbot.waitUntil(lambda: session.store.state.topology_at > seen + 3, timeout=DEADLINE_MS)
+    assert session.store.state.connection.phase == "live"
+    assert len(session.store.state.jobs) == known
+    cluster.change(topology=small_topology(cluster.urls[0]), unavailable=[], jobs=[*cluster.world.jobs, job(90)])
+    qtbot.waitUntil(lambda: job(90).job_id in jobs_known(session), timeout=DEADLINE_MS)

@@ -111,7 +111,7 @@ def test_a_restarted_server_is_found_again_and_nothing_is_missed(
     system.server.kill9()
     qtbot.waitUntil(lambda: session.store.state.connection.phase == "reconnecting", timeout=DEADLINE_MS)
     system.server.start()
-    system.server.wait_for_port(system.port)
+    system.server.wait_for_port(system.port, 60)
     system.print_job(provider, "library", "lukas", "After", 1)
     qtbot.waitUntil(lambda: session.store.state.connection.phase == "live", timeout=DEADLINE_MS)
     qtbot.waitUntil(lambda: model.index(0, 3).data() == "After", timeout=DEADLINE_MS)

@@ -3,14 +3,17 @@
 from itertools import combinations, pairwise
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.facts import facts
+from app.core.facts import facts, lag_text
 from app.core.layout import CARD_H, CARD_W, Rect, place
 from app.core.topology import QUEUES_SHOWN, Graph, build, fold, printer_address
-from backend.wire.messages import Topology
-from tests.support.console_world import large_topology, provider, queue, server, small_topology
+from app.models.roles import TONE
+from app.models.tree import STATUS, TreeModel
+from backend.wire.messages import MemberState, Topology
+from tests.support.console_world import NOW_MS, large_topology, provider, queue, server, small_topology
 
 
 def node_words(graph: Graph) -> dict[str, str]:
@@ -165,3 +168,55 @@ def test_the_cluster_is_laid_out_the_same_whatever_the_order_it_is_told_in() -> 
     view = large_topology()
     turned = msgspec.structs.replace(view, servers=view.servers[::-1], queues=view.queues[::-1])
     assert place(build(view, 0.1)) == place(build(turned, 0.1))
+
+
+def test_what_concerns_a_tier_as_a_whole_is_seen_while_the_picture_is_fresh() -> None:
+    nobody = small_topology(servers=(server("app-01"), server("app-02")), paused=True)
+    assert build(nobody, 0.5).alerts == (("server", "warning", "No leader"), ("server", "draining", "Paused"))
+    assert build(nobody, 60.0).alerts == ()
+    single = msgspec.structs.replace(large_topology().databases[1], role="single copy", health="warning")
+    assert build(small_topology(databases=(single,)), 0.5).alerts == (("database", "warning", "Single copy"),)
+    standby = msgspec.structs.replace(single, role="standby")
+    assert build(small_topology(databases=(standby,)), 0.5).alerts == (("database", "error", "No primary"),)
+    assert build(small_topology(), 0.5).alerts == ()
+
+
+def test_the_table_tells_it_too() -> None:
+    model = TreeModel()
+    model.show_graph(build(small_topology(servers=(server("app-01"),), paused=True), 0.5))
+    tier = model.index(1, STATUS)
+    assert (tier.data(), tier.data(TONE)) == ("No leader, Paused", "warning")
+    model.show_graph(build(small_topology(), 0.5))
+    assert (tier.data(), tier.data(TONE)) == ("", None)
+
+
+def test_the_states_of_a_server_have_words_of_their_own() -> None:
+    def status(state: MemberState, **more: object) -> str:
+        view = msgspec.structs.replace(server("app-01", state=state, health="draining"), **more)
+        return build(small_topology(servers=(view,)), 0.5).nodes[1].status
+
+    assert status("draining", detail="takes no new work") == "Draining · takes no new work"
+    assert status("draining", drained=True, detail="drained, can be stopped") == "Drained, can be stopped"
+    assert status("suspect", health="warning", detail="no sign of life for 4 s") == "Suspect · no sign of life for 4 s"
+    assert status("gone", health="error", detail="gone for 3 min") == "Gone for 3 min"
+    assert status("joining", health="warning", detail="starting") == "Joining · starting"
+
+
+def test_the_last_failover_stands_on_the_primary_and_among_its_facts() -> None:
+    primary = msgspec.structs.replace(large_topology().databases[1], last_failover_at=NOW_MS - 200_000, timeline=8)
+    view = small_topology(databases=(primary,))
+    node = build(view, 0.5).node("database:pg-b")
+    assert node is not None
+    assert node.kind == "primary · failover 3 min ago"
+    told = dict(facts(view, "database:pg-b", 0.5))
+    assert (told["Last failover"], told["Timeline"]) == ("3 min ago", "8")
+
+
+@pytest.mark.parametrize(
+    ("lag_bytes", "lag_s", "text"),
+    [(None, None, "not known"), (0, 0.0, "0 B, 0.0 s"), (2048, None, "2 kB"), (100_663_296, 4.2, "96 MB, 4.2 s"),
+     (2**40, None, "1024 GB")],
+)  # fmt: skip
+def test_how_far_a_standby_is_behind(lag_bytes: int | None, lag_s: float | None, text: str) -> None:
+    view = msgspec.structs.replace(large_topology().databases[0], lag_bytes=lag_bytes, lag_s=lag_s)
+    assert lag_text(view) == text
