@@ -1,82 +1,23 @@
 """Pictures of the console, drawn without a screen from a real server with a few people, print servers and jobs.
 
-`python -m scripts.pictures` writes every view in both schemes and two sizes to build/pictures and the one for the
-README to docs/images/console.png. With `--server URL --token-file FILE` the pictures are of a system that already runs.
+`python -m scripts.pictures` writes every view in both schemes and two sizes to build/pictures and those for the
+documents to docs/images. With `--server URL --token-file FILE` the pictures are of a system that already runs.
 """
 
 import argparse
-import os
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
-from PySide6.QtWidgets import QApplication
-
-from app.core.profiles import ConsoleSettings, Profile, read_token, server_urls
-from app.qt.bridge import AsyncBridge
-from app.qt.session import Session
-from app.qt.store import Store
-from app.qt.theme import Theme
-from app.views.window import MainWindow
+from app.core.profiles import Profile, read_token, server_urls
 from backend.wire.messages import PrinterState, QueueReport
+from scripts.cluster_pictures import photograph_cluster, photograph_states
+from scripts.photographer import ROOT, Photographer
 from tests.support.console_system import System
 from tests.support.folders import scratch_folder
-
-ROOT: Final = Path(__file__).resolve().parent.parent
-SIZES: Final = ((1280, 800), (2560, 1440))
-DEADLINE_S: Final = 20.0
-
-
-class Photographer:
-    """The console's window and what it takes to bring it into each state."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._app = QApplication([])
-        self.theme = Theme(self._app, "dark")
-        self.session = Session(Store(), AsyncBridge())
-        self.window = MainWindow(self.theme, self.session, ConsoleSettings(), folder / "console.toml")
-        self.window.show()
-
-    def wait(self, what: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not ready():
-            if time.monotonic() > deadline:
-                raise SystemExit(f"pictures: waited {DEADLINE_S:g} s in vain for {what}")
-            self._app.processEvents()
-            time.sleep(0.01)
-
-    def settle(self) -> None:
-        """Let animations and layouts end."""
-        end = time.monotonic() + 0.6
-        self.wait("everything to stand still", lambda: time.monotonic() > end)
-
-    def take(self, name: str) -> None:
-        for width, height in SIZES:
-            self.window.resize(width, height)
-            for scheme in ("light", "dark"):
-                self.theme.choose("light" if scheme == "light" else "dark")
-                self.settle()
-                path = self._folder / f"{name}-{scheme}-{width}x{height}.png"
-                if not self.window.grab().save(str(path)):
-                    raise SystemExit(f"pictures: {path} cannot be written")
-                print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-
-    def connect(self, profile: Profile) -> None:
-        self.session.open(profile)
-        self.wait("a live connection", lambda: self.session.store.state.connection.phase == "live")
-        self.wait("the first picture", lambda: bool(self.window.live.topology.scene.cards))
-
-    def close(self) -> None:
-        self.session.close()
-        self.window.hide()
 
 
 def photograph(camera: Photographer, profile: Profile, person: str) -> None:
@@ -125,6 +66,8 @@ def photograph_trouble(camera: Photographer, system: System) -> None:
     camera.wait("the refusal", lambda: store.state.connection.retry_at is not None)
     camera.take("no-server")
 
+
+README: Final = {"live-dark-1280x800.png": "console.png", "drain-plan-dark-1280x800.png": "console-drain.png"}
 
 # ---------------------------------------------------------------- a system to look at
 
@@ -214,9 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with own_system() as system:
             photograph(camera, Profile((system.url,), system.helpdesk), options.person)
             photograph_trouble(camera, system)
+        photograph_cluster(camera)
+        photograph_states(camera)
     finally:
         camera.close()
-    shutil.copy(options.out / "live-dark-1280x800.png", ROOT / "docs" / "images" / "console.png")
+    for picture, name in README.items():
+        shutil.copy(options.out / picture, ROOT / "docs" / "images" / name)
     return 0
 
 
