@@ -1,12 +1,13 @@
 """The pure parts of following a cluster."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.feed import LONGEST_RETRY_S, known_servers, retry_s
 from tests.support.console_world import server, small_topology
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_pauses_between_tries_grow_and_are_bounded(failures: int, random_unit: float) -> None:
     assert 0 < retry_s(failures, random_unit) <= LONGEST_RETRY_S

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.profiles import (
@@ -51,6 +51,7 @@ def test_too_many_servers() -> None:
         server_urls([f"h{n}" for n in range(65)])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_no_text_is_a_surprise(text: str) -> None:
     try:

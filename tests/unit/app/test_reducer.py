@@ -1,7 +1,7 @@
 """What one more message changes, and that old news never replaces newer."""
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.reducer import (
@@ -110,6 +110,7 @@ def test_what_may_not_be_seen_is_said_until_it_is_seen() -> None:
     assert after(JobsRead((), LEDGER), state=state).forbidden == {"topology"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 2 * JOB_WINDOW), max_size=60), st.integers(1, 2 * JOB_WINDOW))
 def test_the_window_is_bounded_and_holds_the_newest(numbers: list[int], block: int) -> None:
     state, _ = step(State(), JobsChanged(tuple(job(n) for n in range(1, block + 1))), 1.0)
@@ -119,6 +120,7 @@ def test_the_window_is_bounded_and_holds_the_newest(numbers: list[int], block: i
     assert set(state.jobs) == {found.job_id for found in newest}
 
 
+@settings(deadline=None)
 @given(st.permutations(range(6)))
 def test_versions_of_a_job_in_any_order_end_in_the_newest(order: list[int]) -> None:
     versions = [job(1, charged=n, updated_at=NOW_MS + n) for n in range(6)]

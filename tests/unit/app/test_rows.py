@@ -1,6 +1,6 @@
 """Row operations really lead from the one list to the other."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.rows import MAX_OPERATIONS, Insert, difference
@@ -8,6 +8,7 @@ from app.core.rows import MAX_OPERATIONS, Insert, difference
 ids = st.lists(st.integers(0, 40).map(str), unique=True, max_size=30)
 
 
+@settings(deadline=None)
 @given(ids, ids)
 def test_the_operations_lead_to_the_new_list(old: list[str], new: list[str]) -> None:
     kept = [item for item in old if item in new]

@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import facts, lag_text
@@ -141,6 +141,7 @@ def topologies(draw: st.DrawFn) -> Topology:
     return small_topology(servers=servers, providers=providers, queues=queues)
 
 
+@settings(deadline=None)
 @given(topologies())
 def test_cards_never_overlap_and_stay_in_their_boxes(view: Topology) -> None:
     graph = fold(build(view, 0.1))
@@ -159,6 +160,7 @@ def test_cards_never_overlap_and_stay_in_their_boxes(view: Topology) -> None:
     assert all(left.right < right.x for left, right in pairwise(boxes.values()))
 
 
+@settings(deadline=None)
 @given(topologies())
 def test_health_moves_nothing(view: Topology) -> None:
     assert place(build(view, 0.1)).cards == place(build(view, 600.0)).cards
