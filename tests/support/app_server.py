@@ -36,8 +36,14 @@ class AppServer:
             f'[database]\nurl = "{self.database_url}"\n{more}'
         )
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("INKEEPER_")}
-        argv: list[str | Path] = [_program(), "--config", self.config, "run"]
-        self.process = Process(name, argv, log=folder / f"{name}.log", env=self.environment, on=on)
+        self.program: list[str | Path] = [_program()]
+        self.process = Process(
+            name,
+            [*self.program, "--config", self.config, "run"],
+            log=folder / f"{name}.log",
+            env=self.environment,
+            on=on,
+        )
 
     def start(self) -> Self:
         self.process.start()
@@ -52,7 +58,7 @@ class AppServer:
 
     def command(self, *words: str) -> str:
         """The last line of what `inkeeper-server WORDS` answers. Raises Failed where it ends badly."""
-        done = run([_program(), "--config", self.config, *words], env=self.environment, timeout_s=120)
+        done = run([*self.program, "--config", self.config, *words], env=self.environment, timeout_s=120)
         lines = done.stdout.strip().splitlines()
         return lines[-1] if lines else ""
 

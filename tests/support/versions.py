@@ -1,0 +1,104 @@
+"""`python -m tests.support.versions WORD …`: `inkeeper-server` as it is one schema back, or will be one schema on.
+
+A rolling upgrade has servers of two versions on one database. Releases to take the other one from are not always at
+hand (there is none yet, and a clone may be shallow), so it is made of this one: `previous` does not know the newest
+migration, `next` knows one more, which expands tables that are written all the time, and writes what it added. What
+this cannot show is a difference of code that no table shows; the contract's golden messages watch over that.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from backend import main
+from backend.base import cli
+from backend.cluster import service
+from backend.db import migrate
+
+Word = Literal["previous", "current", "next"]
+REPOSITORY: Final = Path(__file__).parents[2]
+VERSIONS: Final = Path(migrate.__file__).with_name("migrations") / "versions"
+NEXT: Final = '''"""What a version after this one may do to tables while this one works on them: add, with defaults."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "{next}", "{newest}", None, None
+
+
+def upgrade() -> None:
+    for table in ("member", "job", "account", "transfer", "event", "provider", "queue"):
+        op.add_column(table, sa.Column("of_next", sa.String(40), nullable=False, server_default="-"))
+    op.create_index("ix_job_of_next", "job", ["of_next"])
+    op.create_table("only_next", sa.Column("one", sa.Integer(), primary_key=True))
+'''
+
+
+def revision(word: Word) -> str:
+    """The newest revision that this version knows."""
+    newest = int(migrate.NEWEST)
+    return f"{newest + {'previous': -1, 'current': 0, 'next': 1}[word]:04}"
+
+
+def argv(word: Word) -> list[str | Path]:
+    """What runs this version's `inkeeper-server`, options follow."""
+    return [sys.executable, "-m", __name__, word]
+
+
+def environment(base: dict[str, str]) -> dict[str, str]:
+    return {**base, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *filter(None, [base.get("PYTHONPATH", "")])])}
+
+
+def become(word: Word, folder: Path) -> None:
+    """Make this process the other version; `folder` is for its migrations."""
+    versions = folder / "versions"
+    shutil.copytree(VERSIONS, versions, ignore=shutil.ignore_patterns("__pycache__"))
+    if word == "previous":
+        (newest,) = versions.glob(f"m{migrate.NEWEST}_*.py")
+        newest.unlink()
+    elif word == "next":
+        text = NEXT.format(next=revision("next"), newest=migrate.NEWEST)
+        (versions / f"m{revision('next')}_next.py").write_text(text)
+        _write_what_was_added()
+    config = migrate._config
+
+    def other(conn: sa.Connection) -> Config:
+        found = config(conn)
+        found.set_main_option("version_locations", str(versions))
+        return found
+
+    migrate._config, migrate.NEWEST = other, revision(word)  # type: ignore[misc]
+
+
+def _write_what_was_added() -> None:
+    write = service.write_member
+
+    def both(conn: sa.Connection, row: Any, first: bool, clock_ms: int) -> service.Beaten:
+        beaten = write(conn, row, first, clock_ms)
+        conn.execute(
+            sa.text("UPDATE member SET of_next = :now WHERE name = :name"), {"now": str(clock_ms), "name": row.name}
+        )
+        return beaten
+
+    service.write_member = both
+
+
+def heads() -> tuple[str, ...]:
+    """For a test of this file: what the migrations known here lead to."""
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    return tuple(ScriptDirectory.from_config(config).get_heads())
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        become(sys.argv[1], Path(name))  # type: ignore[arg-type]
+        code = main.main(sys.argv[2:])
+    sys.exit(code if code else cli.EXIT_OK)
