@@ -26,10 +26,14 @@ HEAD_START_S = 0.15
 UNCONFIRMED_S = 0.5
 AGAIN_S = 0.25
 DEADLINE_S = 2.0
-# How long a change of the primary is waited for: a planned one takes two to four seconds, on a busy machine more.
-HANDOVER_S = 8.0
-# How long it may take after a fault until the next dial has told how things stand.
+# How long a change of the primary is waited for. A planned one takes two to four seconds, on a busy machine many more;
+# where the primary's whole machine is gone it takes Patroni's ttl, twenty seconds.
+HANDOVER_S = 30.0
+# How long it may take after a fault until the next dial has told how things stand: of one host, and of a cluster's.
 SETTLE_S = 0.5
+SETTLE_CLUSTER_S = DEADLINE_S + 1.0
+# What a server says that is not there yet, or not any more, but runs.
+_LIVES = "the database system is "
 
 Address = tuple[str, str]
 
@@ -44,7 +48,7 @@ class Attempt:
     pgconn: pq.abc.PGconn | None = None
     writing: bool = True
     trouble: str = ""
-    standby: bool = False
+    lives: bool = False  # it answered, and takes no writes: a standby, or one that starts or ends
 
 
 class Race:
@@ -122,7 +126,7 @@ class Race:
         if status == pq.PollingStatus.OK:
             if self._any_will_do or not _is_standby(attempt.pgconn):
                 return True
-            attempt.standby = True
+            attempt.lives = True
             self._refused(attempt, now_s, "is read-only")
         elif status == pq.PollingStatus.FAILED:
             self._refused(attempt, now_s)
@@ -134,6 +138,7 @@ class Race:
         assert attempt.pgconn is not None
         lines = attempt.pgconn.get_error_message().strip().splitlines()
         attempt.trouble = trouble or (lines[0] if lines else "refused")
+        attempt.lives = attempt.lives or (_LIVES in attempt.trouble and len(self._hosts) > 1)
         attempt.pgconn.finish()
         attempt.pgconn = None
         attempt.again_s = now_s + AGAIN_S
@@ -154,6 +159,7 @@ class Dialer:
         self._primary: Address | None = None
         self._unconfirmed: Address | None = None
         self._changing_since_s: float | None = None
+        self._reached_at_s = float("-inf")  # when the last dial ended, if it reached a primary
         self.faults = 0
 
     def suspect(self, *, unconfirmed: bool = False) -> None:
@@ -176,8 +182,17 @@ class Dialer:
         return since_s is not None and (time.monotonic() if now_s is None else now_s) - since_s < HANDOVER_S
 
     def wait_s(self) -> float:
-        """How long it is worth to wait for the next primary, from the first fault on."""
-        return HANDOVER_S if self.changing() else 0.0
+        """How long it is worth to wait for the next primary, from the first fault on. As long as for a change where one
+        was reached a moment ago (who was told otherwise asked too early); else, after a dial that reached one, nothing
+        is known of what came then until the next dial has ended."""
+        if self.changing() or time.monotonic() < self._reached_at_s + self.settle_s:
+            return HANDOVER_S
+        return self.settle_s if self._reached_at_s > 0 else 0.0
+
+    @property
+    def settle_s(self) -> float:
+        """How long after a fault it may not be known yet whether another primary is to be expected."""
+        return SETTLE_CLUSTER_S if len(self._hosts) > 1 else SETTLE_S
 
     def dial(self, **more: str) -> pq.abc.PGconn:
         """A connection that takes writes, in the calling thread; `more` are further parameters of libpq. Raises
@@ -226,14 +241,15 @@ class Dialer:
         )
 
     def _ended(self, race: Race, winner: Attempt | None) -> pq.abc.PGconn:
+        self._reached_at_s = float("-inf") if winner is None else time.monotonic()
         if winner is not None and winner.pgconn is not None:
             self._primary, self._changing_since_s, self._unconfirmed = winner.address, None, None
             winner.pgconn.nonblocking = 1
             return winner.pgconn
-        if not any(attempt.standby for attempt in race.attempts):
-            self._changing_since_s = None
-        elif self._changing_since_s is None:
-            self._changing_since_s = time.monotonic()
+        if any(attempt.lives for attempt in race.attempts):
+            self._changing_since_s = self._changing_since_s or time.monotonic()
+        elif race.lost():
+            self._changing_since_s = None  # else somebody was only slow to answer, and what was known stays
         raise psycopg.OperationalError(race.told())
 
 

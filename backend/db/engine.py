@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from psycopg.adapt import AdaptersMap
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from backend.db.dial import AGAIN_S, HANDOVER_S, Dialer
+from backend.db.dial import AGAIN_S, Dialer
 from backend.db.errors import DatabaseAway, DatabaseRefused, WriteConflict
 from backend.db.lockfile import refuse_network_file_system
 from backend.db.url import DatabaseUrl, parse
@@ -95,12 +95,12 @@ class Database:
         Raises DatabaseAway, also when the deadline passes; what the work itself raises comes through.
         """
         bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
-        return await self._patiently(functools.partial(self._transaction, False, bound))
+        return await self._patiently(functools.partial(self._transaction, False, bound), reading=True)
 
     async def write(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same for work that writes: on SQLite it begins as the one writer (BEGIN IMMEDIATE)."""
         bound: Callable[[sa.Connection], R] = lambda conn: work(conn, *args, **kwargs)  # noqa: E731
-        return await self._patiently(functools.partial(self._transaction, True, bound))
+        return await self._patiently(functools.partial(self._transaction, True, bound), reading=False)
 
     async def look(
         self, within_s: float, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs
@@ -119,7 +119,8 @@ class Database:
         try:
             await self._in_thread(functools.partial(self._transaction, False, now_ms), within_s)
         except DatabaseAway:
-            return self._dialer.changing()
+            since_s = self._away_since_s or time.monotonic()
+            return time.monotonic() < since_s + self._dialer.wait_s()
         return True
 
     @property
@@ -151,15 +152,18 @@ class Database:
         concurrent.futures.wait(list(self._calls), within_s)
         self._engine.dispose()
 
-    async def _patiently(self, work: Callable[["_Call"], R]) -> R:
-        """Once more, as long as no connection could be had because the cluster changes its primary."""
-        until_s = time.monotonic() + HANDOVER_S
+    async def _patiently(self, work: Callable[["_Call"], R], *, reading: bool) -> R:
+        """Once more, as long as the cluster changes its primary: what only reads, and what surely was not done."""
+        failed_s = float("inf")
         while True:
             try:
                 return await self._in_thread(work, DEADLINE_S)
             except DatabaseAway as away:
-                waiting = away.unreachable and not away.begun and self._dialer.changing()
-                if not waiting or time.monotonic() >= until_s:
+                failed_s = min(failed_s, time.monotonic())
+                # Where a connection broke, or another's dial found the new primary meanwhile, trying again tells.
+                untold = (away.lost or away.unreachable) and not away.begun
+                patience_s = self._dialer.wait_s() if untold or self._dialer.changing() else 0.0
+                if (away.begun and not reading) or time.monotonic() >= failed_s + patience_s:
                     raise
             await asyncio.sleep(AGAIN_S / 2)
 
@@ -222,9 +226,14 @@ class Database:
         try:
             return self._attempt(writing, work, call)
         except DatabaseAway as error:
+            error.begun = call.committing
             if not error.lost or not call.begun or call.committing or call.aborted:
                 raise
-        return self._attempt(writing, work, call)
+        try:
+            return self._attempt(writing, work, call)
+        except DatabaseAway as error:
+            error.begun = call.committing
+            raise
 
     def _attempt(self, writing: bool, work: Callable[[sa.Connection], R], call: "_Call") -> R:
         call.started = True

@@ -14,7 +14,7 @@ from typing import Any
 from psycopg import pq
 
 from backend.db.arrays import Encode, bigints, encoder, texts, uuids
-from backend.db.dial import SETTLE_S, Dialer
+from backend.db.dial import Dialer
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
 from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Reads, Rows, Writes
@@ -244,7 +244,9 @@ class PostgresqlSession:
         """The connection is not to be used again, nor are those of the other lanes."""
         self._drop()
         self._dialer.suspect(unconfirmed=commit_sent)
-        return ConnectionFault(reason, commit_sent=commit_sent, wait_s=max(SETTLE_S, self._dialer.wait_s()))
+        return ConnectionFault(
+            reason, commit_sent=commit_sent, wait_s=max(self._dialer.settle_s, self._dialer.wait_s())
+        )
 
     async def _run(
         self, connection: PipelineConnection, statements: Sequence[Statement], timeout_s: float

@@ -57,12 +57,21 @@ async def history(server: Api, *kinds: str) -> list[ClusterEvent]:
     return [event for event in found.events if event.kind in kinds]
 
 
+async def by_patroni(server: Api) -> Topology:
+    """The picture, once Patroni has told its part: on a busy machine it may be too slow at first."""
+    while True:
+        seen = await server.ask("GET", "/api/v1/topology", Topology)
+        if seen.databases[0].source == "patroni":
+            return seen
+        await asyncio.sleep(0.1)
+
+
 def test_shown_remembered_and_handed_over(cluster: PatroniCluster) -> None:
     first, second = cluster.primary().name, cluster.sync_standby().name
 
     async def play() -> None:
         async with api(cluster.url(), patroni=tuple(cluster.rest_urls())) as server:
-            seen = await server.ask("GET", "/api/v1/topology", Topology)
+            seen = await asyncio.wait_for(by_patroni(server), 60)
             primary, *standbys = seen.databases
             assert (primary.name, primary.role, primary.health, primary.source) == (first, "primary", "ok", "patroni")
             assert sorted(view.sync_state for view in standbys) == ["async", "sync"]
@@ -139,27 +148,24 @@ def test_shown_remembered_and_handed_over(cluster: PatroniCluster) -> None:
         server.services.patroni._urls = urls
 
     async def handed_over(server: Api) -> None:
-        """A planned switchover under load: every request is answered in the end; refusals before that are told."""
+        """A planned switchover under load: no request fails, on however busy a machine."""
         stop, waits, refused = asyncio.Event(), [], []
 
         async def answered(
             method: str, path: str, role: Role | None = "admin", body: msgspec.Struct | None = None
         ) -> None:
-            """On a machine so busy that the hand-over outlasts the wait the server says so, and is asked again."""
-            async with asyncio.timeout(60):
-                while (answer := await server.send(method, path, body, role=role)).status_code != 200:
-                    assert answer.status_code == 503, answer.text
-                    refused.append(path)
-                    await asyncio.sleep(0.1)
+            begun_s = time.monotonic()
+            answer = await server.send(method, path, body, role=role)
+            waits.append(time.monotonic() - begun_s)
+            if answer.status_code != 200:
+                refused.append(f"{path} after {waits[-1]:.2f} s: {answer.text}")
 
         async def load(number: int) -> None:
             while not stop.is_set():
-                begun_s = time.monotonic()
                 body = authorise(user=f"user{number}")
                 await answered("POST", "/api/v1/jobs/authorise", "provider", body)
                 await answered("GET", "/api/v1/users")
                 await answered("GET", "/health/ready", None)
-                waits.append(time.monotonic() - begun_s)
 
         loads = [asyncio.create_task(load(number)) for number in range(4)]
         done = await switch(server)
@@ -167,9 +173,8 @@ def test_shown_remembered_and_handed_over(cluster: PatroniCluster) -> None:
         await asyncio.to_thread(cluster.wait_whole)
         stop.set()
         await asyncio.gather(*loads)
-        print(
-            f"switchover: {len(waits)} rounds of requests, the longest took {max(waits):.2f} s, {len(refused)} refused"
-        )
+        print(f"switchover: {len(waits)} requests, the longest took {max(waits):.2f} s")
+        assert refused == []
         assert cluster.primary().name == second
 
         changes = await eventually(lambda: history(server, "database-changed"), 40)
