@@ -5,6 +5,7 @@ Every member looks, so that one that becomes the leader in the middle of a failo
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from backend.cluster import databases
@@ -16,6 +17,7 @@ from backend.db.errors import DatabaseError
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
+NAME_WITHIN_S = 10.0  # so long Patroni may take to tell the name of a new primary that takes writes already
 
 
 class DatabaseWatch:
@@ -28,6 +30,7 @@ class DatabaseWatch:
         self._process = process
         self._before: Mark | None = None  # of the last look at which the history was up to date, or nothing changed
         self._noted: tuple[int, Mark] | None = None
+        self._unnamed_since_s: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,12 +50,24 @@ class DatabaseWatch:
         if not now.timeline:
             return
         term = self._term()
+        if self._is_to_be_named(now):
+            return
         if term and self._noted != (term, now):
             away_ms = self._database.last_outage_ms()
             await self._database.write(databases.note, term, self._process, now, self._before, away_ms)
             self._noted, self._before = (term, now), now
         elif not term and (self._before is None or self._before.timeline == now.timeline):
             self._before = now
+
+    def _is_to_be_named(self, now: Mark) -> bool:
+        """Whether a change is told a little later, by the new primary's name instead of its address."""
+        changed = self._before is not None and self._before.timeline != now.timeline
+        if now.named or not changed or not self._patroni.has_addresses:
+            self._unnamed_since_s = None
+            return False
+        now_s = time.monotonic()
+        self._unnamed_since_s = self._unnamed_since_s or now_s
+        return now_s - self._unnamed_since_s < NAME_WITHIN_S
 
     async def _watch(self) -> None:
         while True:

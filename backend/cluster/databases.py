@@ -59,9 +59,11 @@ class Redundancy:
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What is compared with the history. A timeline of 0 is not known."""
+    """What is compared with the history. A timeline of 0 is not known; `named`: Patroni told the primary's name, else
+    it is an address."""
 
     primary: str
+    named: bool
     timeline: int
     redundancy: Redundancy
 
@@ -111,8 +113,10 @@ def views(name: str, facts: Facts, seen: Seen | None, age_s: float = 0.0) -> tup
 def mark(facts: Facts, seen: Seen | None) -> Mark:
     """What the history is compared with."""
     leader = seen.cluster.leader if seen is not None else None
+    named = leader is not None and leader.timeline == facts.timeline
     return Mark(
-        primary=leader.name if leader is not None and leader.timeline == facts.timeline else facts.address,
+        primary=leader.name if named and leader is not None else facts.address,
+        named=named,
         timeline=facts.timeline,
         redundancy=redundancy(facts, seen),
     )

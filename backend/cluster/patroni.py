@@ -208,6 +208,10 @@ class Patroni:
         self._lock = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
 
+    @property
+    def has_addresses(self) -> bool:
+        return bool(self._urls)
+
     async def look(self, *, fresh: bool = False) -> Seen | None:
         """What a Patroni told within the last moment, or now; None where none answers."""
         if not self._urls:

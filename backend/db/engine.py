@@ -161,7 +161,7 @@ class Database:
             except DatabaseAway as away:
                 failed_s = min(failed_s, time.monotonic())
                 # Where a connection broke, or another's dial found the new primary meanwhile, trying again tells.
-                untold = (away.lost or away.unreachable) and not away.begun
+                untold = away.lost or (away.unreachable and not away.begun)
                 patience_s = self._dialer.wait_s() if untold or self._dialer.changing() else 0.0
                 if (away.begun and not reading) or time.monotonic() >= failed_s + patience_s:
                     raise

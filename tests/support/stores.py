@@ -120,14 +120,14 @@ class DatabaseHarness:
 
     def __init__(self, database: Database, store: Store) -> None:
         self.store = store
-        self._database = database
+        self.database = database
 
     def add_provider(self) -> None:
-        with self._database.connect(writing=True) as conn:
+        with self.database.connect(writing=True) as conn:
             conn.execute(provider.insert().values(provider_id=PROVIDER_ID, name="print-1", enrolled_at=0, seen_at=0))
 
     def add_user(self, name: str, *, restricted: bool = False, balance: int = 0, overdraft: int = 0) -> None:
-        with self._database.connect(writing=True) as conn:
+        with self.database.connect(writing=True) as conn:
             values = msgspec.structs.asdict(new_account(0, "user", name, restricted, overdraft))
             values.pop("account_id")
             key = conn.execute(account_table.insert().values(values).returning(account_table.c.account_id)).scalar_one()
@@ -144,19 +144,19 @@ class DatabaseHarness:
             conn.execute(user_table.insert().values(name=name, account_id=key, created_at=0, updated_at=0))
 
     def lead(self, term: int) -> None:
-        with self._database.connect(writing=True) as conn:
+        with self.database.connect(writing=True) as conn:
             conn.execute(term_table.update().values(term=term))
 
     def disable_user(self, name: str) -> None:
-        with self._database.connect(writing=True) as conn:
+        with self.database.connect(writing=True) as conn:
             conn.execute(user_table.update().where(user_table.c.name == name).values(disabled=True))
 
     def add_queue(self, name: str, cost: str = COST) -> None:
-        with self._database.connect(writing=True) as conn:
+        with self.database.connect(writing=True) as conn:
             conn.execute(queue.insert().values(provider_id=PROVIDER_ID, name=name, cost=cost))
 
     def contents(self) -> Contents:
-        with self._database.connect() as conn:
+        with self.database.connect() as conn:
             if conn.dialect.name == "postgresql":  # a test may stand still on a busy machine
                 conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
             accounts = [Account(*row) for row in conn.execute(sa.select(account_table))]
