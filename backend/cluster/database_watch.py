@@ -46,7 +46,7 @@ class DatabaseWatch:
     async def look(self) -> None:
         """Look once, and write down what changed. Raises DatabaseError."""
         seen = await self._patroni.look()
-        now = databases.mark(await self._database.run(databases.read_facts), seen)
+        now = databases.still_named(databases.mark(await self._database.run(databases.read_facts), seen), self._before)
         if not now.timeline:
             return
         term = self._term()

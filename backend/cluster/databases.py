@@ -122,6 +122,13 @@ def mark(facts: Facts, seen: Seen | None) -> Mark:
     )
 
 
+def still_named(now: Mark, before: Mark | None) -> Mark:
+    """A primary keeps the name it was told by while Patroni is silent: no two lead one timeline."""
+    if now.named or before is None or not before.named or before.timeline != now.timeline:
+        return now
+    return msgspec.structs.replace(now, primary=before.primary, named=True)
+
+
 def _primary(name: str, facts: Facts, whole: Redundancy) -> DatabaseView:
     count = len(facts.standbys)
     behind = "no standby follows" if not count else f"{count} standby" + ("s follow" if count > 1 else " follows")

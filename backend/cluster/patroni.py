@@ -4,8 +4,9 @@ Any Patroni answers for the whole cluster, so any of them may be dead: the one t
 all others at once. The functions that read its documents (`/cluster`, `/history`, `/config`, `/patroni`, as versions
 3 and 4 write them) are plain ones of bytes; what they do not know they pass over, since newer versions say more.
 
-Invariants: a look ends within LOOK_S, is made at most once in KEEP_S however many ask, and never raises: without an
-answer there is none. Nothing here is believed about who may write: that is asked of the database itself.
+Invariants: a look ends within LOOK_S (one for a person who acts: FRESH_LOOK_S), is made at most once in KEEP_S however
+many ask, and never raises: without an answer there is none. Nothing here is believed about who may write: that is asked
+of the database itself.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import httpx
 import msgspec
 
 LOOK_S = 1.5
+FRESH_LOOK_S = 9.0
 KEEP_S = 1.0
 SLOW_KEEP_S = 10.0  # what hardly ever changes
 SWITCHOVER_S = 30.0
@@ -206,6 +208,7 @@ class Patroni:
         self._asked_s = float("-inf")
         self._slow_s = float("-inf")
         self._lock = asyncio.Lock()
+        self._fresh = 0  # patient looks under way
         self._client: httpx.AsyncClient | None = None
 
     @property
@@ -213,14 +216,25 @@ class Patroni:
         return bool(self._urls)
 
     async def look(self, *, fresh: bool = False) -> Seen | None:
-        """What a Patroni told within the last moment, or now; None where none answers."""
+        """What a Patroni told within the last moment, or now; None where none answers. A `fresh` look is for a person
+        who acts, and has more patience with a busy machine."""
         if not self._urls:
             return None
+        if self._fresh and not fresh:
+            return self._kept  # whoever draws a picture does not wait for a patient look
+        self._fresh += fresh
+        try:
+            return await self._look(fresh)
+        finally:
+            self._fresh -= fresh
+
+    async def _look(self, fresh: bool) -> Seen | None:
         async with self._lock:
             if fresh or time.monotonic() - self._asked_s >= KEEP_S:
+                within_s = FRESH_LOOK_S if fresh else LOOK_S
                 try:
-                    async with asyncio.timeout(LOOK_S):
-                        self._kept = await self._any()
+                    async with asyncio.timeout(within_s):
+                        self._kept = await self._any(within_s)
                 except TimeoutError:
                     self._kept = None
                 self._asked_s = time.monotonic()
@@ -258,14 +272,16 @@ class Patroni:
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(trust_env=False, timeout=LOOK_S)
+            self._client = httpx.AsyncClient(trust_env=False, timeout=FRESH_LOOK_S)
         return self._client
 
-    async def _any(self) -> Seen | None:
+    async def _any(self, within_s: float) -> Seen | None:
         """The one that answered last, then all others at once; the first good answer, whose giver is then the first."""
         first, others = self._urls[:1], self._urls[1:]
         for group in (first, others):
-            asking = [asyncio.create_task(self._ask(url, 0.5 if group is first else LOOK_S)) for url in group]
+            asking = [
+                asyncio.create_task(self._ask(url, within_s / 3 if group is first else within_s)) for url in group
+            ]
             try:
                 for answered in asyncio.as_completed(asking):
                     found = await answered

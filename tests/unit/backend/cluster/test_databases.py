@@ -1,7 +1,7 @@
 """When a database is a single copy, what a switchover would do, and what speaks against it."""
 
 from backend.cluster.database_switchover import plan
-from backend.cluster.databases import Facts, Standby, mark, redundancy, views
+from backend.cluster.databases import Facts, Standby, mark, redundancy, still_named, views
 from backend.cluster.patroni import Failover, PatroniCluster, PatroniConfig, PatroniMember, Seen
 
 SYNC = Standby("db2", "streaming", "sync", 0, 0.0)
@@ -46,6 +46,15 @@ def test_what_is_acknowledged_is_on_two_machines_only_with_a_synchronous_standby
         found = redundancy(facts, told)
         assert (found.whole, found.expected) == (False, True)
         assert found.reason
+
+
+def test_a_primary_keeps_its_name_while_patroni_is_silent() -> None:
+    named, silent = mark(WHOLE, seen()), mark(WHOLE, None)
+    assert (named.primary, silent.primary) == ("db1", WHOLE.address)
+    assert still_named(silent, named) == named
+    assert still_named(silent, None) == silent
+    promoted = mark(Facts("postgresql", 4, "new", True, (SYNC,)), None)
+    assert still_named(promoted, named).primary == "new"
 
 
 def test_who_never_had_a_standby_is_not_warned() -> None:
