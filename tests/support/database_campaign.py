@@ -139,7 +139,8 @@ class Campaign:
         self._note("planned switchover", begun_s)
         await asyncio.to_thread(self.cluster.wait_whole)
         assert (await asyncio.to_thread(self.cluster.primary)) is not before
-        assert self.refused[failed:] == []
+        refused = self.refused[failed:]
+        assert not refused, refused
 
     async def answered(self, what: str) -> None:
         """Wait until further commands are acknowledged."""
