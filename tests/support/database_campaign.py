@@ -40,7 +40,7 @@ from tests.support.patroni import Node, PatroniCluster
 from tests.support.processes import wait_until
 from tests.support.site import read_ledger
 
-CALL_S = 12.0
+CALL_S = 40.0  # a planned switchover of a busy machine may take long; that it fails nothing is what counts
 CLIENTS = 6
 PAUSE_S = 0.02
 USERS = 12
