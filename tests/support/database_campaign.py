@@ -98,6 +98,7 @@ class Campaign:
         clients = [self._client(secret) for _ in range(CLIENTS)]
         loads = [asyncio.create_task(self._load(client, number)) for number, client in enumerate(clients)]
         try:
+            await self.answered("the start")
             await script(self)
         finally:
             self._stop.set()
