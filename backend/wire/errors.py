@@ -17,6 +17,10 @@ REFUSALS: Final[dict[str, str]] = {
     "account-unknown": "There is no such account",
     "superseded": "A newer command for this job has already been taken",
     "job-unknown": "There is no such job",
+    "job-not-held": "This job is not held",
+    "held-for-release": "This job waits to be released",
+    "canceled-by-operator": "This job was canceled by the help desk",
+    "hold-expired": "This job was not released in time",
     "amount-invalid": "That amount is not valid here",
 }
 

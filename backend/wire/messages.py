@@ -43,7 +43,8 @@ JobState = Literal[
 ]
 Outcome = Literal["completed", "canceled", "aborted"]
 Decision = Literal["authorised", "denied", "held", "superseded"]
-OfflinePolicy = Literal["allow", "allowance", "hold"]
+OfflinePolicy = Literal["default", "allow", "allowance", "hold"]
+PartialCharge = Literal["whole", "nothing"]
 MemberState = Literal["joining", "serving", "draining", "suspect", "gone"]
 PrinterState = Literal["idle", "processing", "stopped", "unknown"]
 
@@ -65,9 +66,21 @@ class Printing(msgspec.Struct, frozen=True, kw_only=True):
     time_at_completed: int = 0
 
 
+class MediaCount(msgspec.Struct, frozen=True, kw_only=True):
+    """So many impressions of a job are on this medium."""
+
+    media: Text
+    impressions: Count
+
+
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the analysis found, all copies together. `estimated` says the counts come from a rule, not from the
-    document."""
+    document.
+
+    `media` is the largest, which is what is charged; `media_counts` tells all of them where there are several, the
+    largest first. `blank_backs` are sides that CUPS's filters add so that each copy begins on a sheet of its own: fed
+    through the printer, told here, and not among `impressions`.
+    """
 
     impressions: Count
     sheets: Count
@@ -75,6 +88,8 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
     copies: Count = 1
     sides: Text = "one-sided"
     media: Text = ""
+    media_counts: Annotated[tuple[MediaCount, ...], Meta(max_length=32)] = ()
+    blank_backs: Count = 0
     document_format: Text = ""
     document_bytes: Annotated[int, Meta(ge=0, le=2**53)] = 0
     estimated: bool = False
@@ -124,7 +139,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(JobIdentity, frozen=True, kw_only=True):
-    """What was printed. Absolute, not incremental: revision n replaces what revisions before it said of this job."""
+    """What was printed. Absolute, not incremental: revision n replaces what revisions before it said of this job.
+
+    `offline_rule` is the cost rule by which the provider priced the job while no server answered: it is charged by it.
+    """
 
     revision: Annotated[int, Meta(ge=1, le=1_000_000)]
     outcome: Outcome
@@ -132,7 +150,7 @@ class Report(JobIdentity, frozen=True, kw_only=True):
     estimated: bool = False
     offline: bool = False
     possible_duplicate: bool = False
-    offline_rule_version: int | None = None
+    offline_rule: CostRule | None = None
     runs: tuple[Run, ...] = ()
 
 
@@ -143,7 +161,48 @@ class ReportAnswer(Message, frozen=True, kw_only=True):
     state: JobState
     charged: Amount
     balance: Amount = 0
+    available: Amount = 0
     marks: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- held jobs
+
+
+class ReleaseJob(Message, frozen=True, kw_only=True):
+    """Let a held job print. Bound to what the job was when it was held: should it ask for something else when it comes
+    to print, it is held again."""
+
+    command_id: Uuid
+
+
+class CancelJob(Message, frozen=True, kw_only=True):
+    """Cancel a job that is held, or ask its print server to stop one that prints. `reason` is for the person."""
+
+    command_id: Uuid
+    reason: Text = ""
+
+
+class JobActionAnswer(Message, frozen=True, kw_only=True):
+    """`code` is a refusal's code, "" when done; `state` is the job's now."""
+
+    code: str = ""
+    message: str = ""
+    state: JobState = "held"
+
+
+class JobDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person, or a time-out, decided of a job that its provider still has in hand."""
+
+    job_id: Uuid
+    decision: Literal["release", "cancel"]
+    reason: Text = ""
+
+
+class DecisionList(Message, frozen=True, kw_only=True):
+    """All that is decided and not yet carried out of the asking provider's jobs. A provider with held jobs asks each
+    half second."""
+
+    decisions: tuple[JobDecision, ...] = ()
 
 
 # ---------------------------------------------------------------- money moved by people
@@ -211,8 +270,20 @@ class EnrollAnswer(Message, frozen=True, kw_only=True):
     members: tuple["Member", ...] = ()
 
 
+class Supply(msgspec.Struct, frozen=True, kw_only=True):
+    """A marker supply as the printer tells of it (RFC 3805 prtMarkerSupplies, IPP marker-*). `level` is in percent, or
+    -1 (no limit), -2 (unknown), -3 (some is left); `low` says that the printer calls it low."""
+
+    name: Text
+    level: Annotated[int, Meta(ge=-3, le=100)]
+    color: Text = ""
+    kind: Text = ""
+    low: bool = False
+
+
 class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A CUPS destination as its provider sees it. `tracked` is false where jobs print uncounted."""
+    """A CUPS destination as its provider sees it. `tracked` is false where jobs print uncounted. `supplies` and
+    `media_ready` (PWG 5101.1 names of what is in the trays) are the printer's own word, () where it tells none."""
 
     name: Name
     tracked: bool
@@ -222,11 +293,23 @@ class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
     printer_state: PrinterState = "unknown"
     printer_state_reasons: tuple[str, ...] = ()
     accepting: bool = True
+    supplies: Annotated[tuple[Supply, ...], Meta(max_length=32)] = ()
+    media_ready: Annotated[tuple[Text, ...], Meta(max_length=32)] = ()
+
+
+class ServerContact(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as a provider knows it: how long ago it last answered (None: never since the daemon started), and why
+    not since ("" while it answers)."""
+
+    url: Text
+    age_s: float | None = None
+    trouble: Text = ""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
     """The provider lives, this is what it sees, and these printings are open in its journal (their
-    reservations renew)."""
+    reservations renew). `held_jobs` counts those that wait for a release or for a server; `trouble` is what a person
+    should see to on this print server, "" for nothing; `contacts` tells of each server."""
 
     program_version: Text = ""
     host: Text = ""
@@ -235,6 +318,9 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     backlog: Count = 0
     oldest_unsent_s: float = 0.0
     disk_free_bytes: int = 0
+    held_jobs: Count = 0
+    trouble: Text = ""
+    contacts: Annotated[tuple[ServerContact, ...], Meta(max_length=64)] = ()
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,12 +330,14 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueuePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider needs to go on alone."""
+    """What a provider needs to go on alone. An `offline_policy` of "default" is the provider's own setting.
+    `partial_charge` says what a run comes to of which nobody can tell how much it printed."""
 
     name: Name
     disabled: bool
     cost: CostRule
-    offline_policy: OfflinePolicy = "allow"
+    offline_policy: OfflinePolicy = "default"
+    partial_charge: PartialCharge = "whole"
 
 
 class HeartbeatAnswer(Message, frozen=True, kw_only=True):
@@ -257,6 +345,7 @@ class HeartbeatAnswer(Message, frozen=True, kw_only=True):
     members: tuple[Member, ...] = ()
     queues: tuple[QueuePolicy, ...] = ()
     heartbeat_s: float = 2.0
+    ledger: "Ledger | None" = None
 
 
 # ---------------------------------------------------------------- views
@@ -333,6 +422,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[str, ...] = ()
     created_at: Millis = 0
     updated_at: Millis = 0
+    cost: int = 0
 
 
 class JobList(Message, frozen=True, kw_only=True):
@@ -348,6 +438,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     disabled: bool
     cost: CostRule
     offline_policy: OfflinePolicy
+    partial_charge: PartialCharge = "whole"
+    hold_jobs: bool = False
     printer_state: PrinterState
     printer_state_reasons: tuple[str, ...] = ()
     accepting: bool = True
@@ -357,6 +449,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int = 0
     impressions: int = 0
     seen_at: Millis = 0
+    supplies: tuple[Supply, ...] = ()
+    media_ready: tuple[str, ...] = ()
 
 
 class QueueList(Message, frozen=True, kw_only=True):
@@ -370,6 +464,8 @@ class SetQueue(Message, frozen=True, kw_only=True):
     cost_per_impression: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     disabled: bool | None = None
     offline_policy: OfflinePolicy | None = None
+    partial_charge: PartialCharge | None = None
+    hold_jobs: bool | None = None
 
 
 Health = Literal["ok", "warning", "error", "draining", "unknown"]
@@ -431,6 +527,10 @@ class ProviderView(msgspec.Struct, frozen=True, kw_only=True):
     queue_count: int
     age_s: float
     server: str = ""
+    disk_free_bytes: int = 0
+    held_jobs: int = 0
+    trouble: str = ""
+    contacts: tuple[ServerContact, ...] = ()
 
 
 class Topology(Message, frozen=True, kw_only=True):

@@ -19,22 +19,27 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    CancelJob,
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
     ConfigureAccount,
     DatabaseSwitchover,
     DatabaseView,
+    DecisionList,
     Enroll,
     EnrollAnswer,
     Event,
     Heartbeat,
     HeartbeatAnswer,
+    JobActionAnswer,
+    JobDecision,
     JobFacts,
     JobIdentity,
     JobList,
     JobView,
     Ledger,
+    MediaCount,
     Member,
     MemberList,
     Message,
@@ -47,12 +52,15 @@ from backend.wire.messages import (
     QueuePolicy,
     QueueReport,
     QueueView,
+    ReleaseJob,
     Report,
     ReportAnswer,
     Run,
+    ServerContact,
     ServerView,
     SetBalance,
     SetQueue,
+    Supply,
     Topology,
     TransferList,
     TransferView,
@@ -79,7 +87,14 @@ FACTS = JobFacts(
     document_bytes=12345,
     estimated=True,
     estimate_reason="not a PDF",
+    media_counts=(
+        MediaCount(media="iso_a4_210x297mm", impressions=4),
+        MediaCount(media="iso_a5_148x210mm", impressions=2),
+    ),
+    blank_backs=1,
 )
+SUPPLY = Supply(name="Black toner", level=7, color="#000000", kind="toner", low=True)
+CONTACT = ServerContact(url="http://server-1:9191", age_s=0.5, trouble="does not answer")
 JOB_VIEW = JobView(
     job_id=JOB,
     state="completed",
@@ -97,6 +112,7 @@ JOB_VIEW = JobView(
     marks=("estimated", "offline"),
     created_at=AT,
     updated_at=AT + 1,
+    cost=3000,
 )
 QUEUE_VIEW = QueueView(
     queue_id=4,
@@ -115,6 +131,10 @@ QUEUE_VIEW = QueueView(
     jobs=10,
     impressions=100,
     seen_at=AT,
+    partial_charge="nothing",
+    hold_jobs=True,
+    supplies=(SUPPLY,),
+    media_ready=("iso_a4_210x297mm",),
 )
 CLUSTER_EVENT = ClusterEvent(
     event_id="71.9",
@@ -160,14 +180,20 @@ SAMPLES: dict[str, Message | Problem] = {
         estimated=True,
         offline=True,
         possible_duplicate=True,
-        offline_rule_version=3,
+        offline_rule=RULE,
         runs=(
             Run(number=1, started_at=AT),
             Run(number=2, started_at=AT, ended_at=AT + 1, exit_code=0, impressions_completed=6),
         ),
     ),
     "report_answer": ReportAnswer(
-        job_id=JOB, state="completed", charged=3000, balance=-2000, marks=("estimated", "offline")
+        job_id=JOB, state="completed", charged=3000, balance=-2000, available=-2500, marks=("estimated", "offline")
+    ),
+    "release_job": ReleaseJob(command_id=COMMAND),
+    "cancel_job": CancelJob(command_id=COMMAND, reason="printed by mistake"),
+    "job_action_answer": JobActionAnswer(code="job-not-held", message="This job is not held.", state="printing"),
+    "decision_list": DecisionList(
+        decisions=(JobDecision(job_id=JOB, decision="cancel", reason="not released in time"),)
     ),
     "adjust": Adjust(
         command_id=COMMAND, user_name="anna", amount=-500, comment="refund", only_if_available=True, leave=100
@@ -192,18 +218,26 @@ SAMPLES: dict[str, Message | Problem] = {
                 printer_state="idle",
                 printer_state_reasons=("toner-low",),
                 accepting=True,
+                supplies=(SUPPLY,),
+                media_ready=("iso_a4_210x297mm",),
             ),
         ),
         open_jobs=(JOB,),
         backlog=1,
         oldest_unsent_s=2.5,
         disk_free_bytes=10**9,
+        held_jobs=1,
+        trouble="the disk is full",
+        contacts=(CONTACT,),
     ),
     "heartbeat_answer": HeartbeatAnswer(
         generation=2,
         members=(MEMBER,),
-        queues=(QueuePolicy(name="office", disabled=False, cost=RULE, offline_policy="allow"),),
+        queues=(
+            QueuePolicy(name="office", disabled=False, cost=RULE, offline_policy="allowance", partial_charge="nothing"),
+        ),
         heartbeat_s=2.0,
+        ledger=LEDGER,
     ),
     "user_list": UserList(
         users=(
@@ -247,7 +281,9 @@ SAMPLES: dict[str, Message | Problem] = {
     ),
     "job_list": JobList(jobs=(JOB_VIEW,), ledger=LEDGER),
     "queue_list": QueueList(queues=(QUEUE_VIEW,), ledger=LEDGER),
-    "set_queue": SetQueue(cost_per_impression=150, disabled=True, offline_policy="hold"),
+    "set_queue": SetQueue(
+        cost_per_impression=150, disabled=True, offline_policy="hold", partial_charge="nothing", hold_jobs=True
+    ),
     "topology": Topology(
         cluster="c",
         seen_by="server-1",
@@ -300,6 +336,10 @@ SAMPLES: dict[str, Message | Problem] = {
                 oldest_unsent_s=0.0,
                 queue_count=1,
                 age_s=1.5,
+                disk_free_bytes=10**9,
+                held_jobs=1,
+                trouble="the disk is full",
+                contacts=(CONTACT,),
                 server="server-1",
             ),
         ),
