@@ -34,7 +34,7 @@ KILL_AFTER_S = 25.0  # CUPS's JobKillDelay is 30 s
 LOOK_S = 0.05
 LOG_LIMIT = 4 << 20
 ROOM_FOR_END = 512
-OK, FAILED, STOP, CANCEL = 0, 1, 4, 5
+OK, FAILED, HOLD, STOP, CANCEL = 0, 1, 3, 4, 5
 SIGKILL, SIGPIPE, SIGTERM = 9, 13, 15
 EVIDENCE = (b"job ID", b"job-state", b"Sending", b"Connected", b"+cups-waiting", b"impressions-completed", b"retry-as")
 
@@ -404,6 +404,9 @@ class Job:
         if kind == "deny":
             say("ERROR", answer.get("message") or "Printing was refused.")
             return CANCEL
+        if kind == "hold":
+            say("ERROR", answer.get("message") or "The job is held.")
+            return HOLD
         if kind == "superseded":
             if posix.getppid() == self.parent:
                 raise Busy("another backend of this job asks")

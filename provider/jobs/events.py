@@ -144,6 +144,13 @@ class Deny:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Hold the job in CUPS, with this message, until it is released: then a backend asks anew."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """It has been printed already."""
 
@@ -161,7 +168,7 @@ class Wait:
     seconds: float
 
 
-Reply = Print | Deny | Finished | Superseded | Wait
+Reply = Print | Deny | Hold | Finished | Superseded | Wait
 
 # ---------------------------------------------------------------- effects
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from provider.errors import ProviderError
-from provider.jobs.events import Deny, Finished, Print, Reply, Superseded, Wait
+from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded, Wait
 
 VERSION: Final = "1"
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -130,6 +130,8 @@ def encode_reply(reply: Reply, runs_folder: str) -> bytes:
             }
         case Deny():
             fields = {"answer": "deny", "message": reply.message}
+        case Hold():
+            fields = {"answer": "hold", "message": reply.message}
         case Wait():
             fields = {"answer": "wait", "message": reply.message, "seconds": f"{reply.seconds:g}"}
         case Finished():

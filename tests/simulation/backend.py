@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from provider.jobs.events import Deny, Finished, Print, Reply, Superseded, Wait
+from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded, Wait
 from provider.journal.record import encode
 from provider.journal.runs import OFFLINE_MARK, Ended, Started, read_words
 from tests.simulation.disk import File
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.printing import Cupsd, Job
 
 SILENCE_S, AWAY_S, RETRY_S, PATIENCE_S, PERMISSION_S, KILL_AFTER_S = 10.0, 10.0, 0.2, 600.0, 30.0, 25.0
-OK, FAILED, STOP, CANCEL = 0, 1, 4, 5
+OK, FAILED, HOLD, STOP, CANCEL = 0, 1, 3, 4, 5
 ROOM_FOR_END: Final = 512
 
 
@@ -123,6 +123,8 @@ class Backend(Process):
             return OK
         if isinstance(reply, Deny):
             return CANCEL
+        if isinstance(reply, Hold):
+            return HOLD
         if isinstance(reply, Superseded):
             if not self.orphan:
                 raise Busy("another backend of this job asks")

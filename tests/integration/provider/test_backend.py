@@ -268,6 +268,7 @@ def test_the_real_backend_s_exit_code_is_handed_on(bench: Bench, code: int) -> N
     ("answer", "exit_code", "said"),
     [
         ({"answer": "deny", "message": "Your balance is 0.03 EUR."}, 5, "ERROR: Your balance is 0.03 EUR.\n"),
+        ({"answer": "hold", "message": "Waits for its release."}, 3, "ERROR: Waits for its release.\n"),
         ({"answer": "finished"}, 0, ""),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider.cups_backend import inkeeper as backend
-from provider.jobs.events import Deny, Finished, Print, Reply, Superseded, Wait
+from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded, Wait
 from provider.journal.record import Record, scan
 from provider.journal.runs import Ended, Started, read_words
 from provider.local import protocol
@@ -52,6 +52,7 @@ REPLIES = [
         b"answer=print\njob_id=j\nruns=/runs\nname=j.2\nrun=2\nattempt=3\ndocument=1\nincarnation=7.99\noffline=1\n",
     ),
     (Deny(message="0.10 EUR left,\n100 % used"), b"answer=deny\nmessage=0.10 EUR left,%0A100 %25 used\n"),
+    (Hold("Waits for its release."), b"answer=hold\nmessage=Waits for its release.\n"),
     (Wait("the disk is full", 2.5), b"answer=wait\nmessage=the disk is full\nseconds=2.5\n"),
     (Finished(), b"answer=finished\n"),
     (Superseded(), b"answer=superseded\n"),
@@ -78,7 +79,7 @@ def test_replies(reply: Reply, body: bytes) -> None:
     assert frame == len(body).to_bytes(4, "big") + body
     told = backend.decode(body)
     assert told["answer"] == body.split(b"\n")[0].decode().partition("=")[2]
-    if isinstance(reply, Deny | Wait):
+    if isinstance(reply, Deny | Hold | Wait):
         assert told["message"] == reply.message
 
 
