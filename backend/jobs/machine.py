@@ -218,6 +218,7 @@ def _mark(job: Job, body: Report, account: Account) -> None:
         (body.estimated, Mark.ESTIMATED),
         (body.offline, Mark.OFFLINE),
         (body.possible_duplicate, Mark.POSSIBLE_DUPLICATE),
+        (body.in_doubt, Mark.IN_DOUBT),
         (account.account_id == UNASSIGNED, Mark.UNASSIGNED),
     ):
         if is_so:

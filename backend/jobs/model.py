@@ -16,6 +16,8 @@ class Mark(enum.IntFlag):
     EXCESS = 8  # more was printed than was reserved
     POSSIBLE_DUPLICATE = 16  # a crash left it unknown whether an earlier run had printed
     UNASSIGNED = 32  # its user has no account
+    RELEASED = 64  # a person let it print
+    IN_DOUBT = 128  # nobody can tell how much of it was printed; the queue's rule decided
 
 
 class Job(msgspec.Struct, gc=False):

@@ -142,6 +142,7 @@ class Report(JobIdentity, frozen=True, kw_only=True):
     """What was printed. Absolute, not incremental: revision n replaces what revisions before it said of this job.
 
     `offline_rule` is the cost rule by which the provider priced the job while no server answered: it is charged by it.
+    `in_doubt` says that nobody can tell how much of it was printed: the queue's `partial_charge` decided.
     """
 
     revision: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -150,6 +151,7 @@ class Report(JobIdentity, frozen=True, kw_only=True):
     estimated: bool = False
     offline: bool = False
     possible_duplicate: bool = False
+    in_doubt: bool = False
     offline_rule: CostRule | None = None
     runs: tuple[Run, ...] = ()
 

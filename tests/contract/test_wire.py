@@ -180,6 +180,7 @@ SAMPLES: dict[str, Message | Problem] = {
         estimated=True,
         offline=True,
         possible_duplicate=True,
+        in_doubt=True,
         offline_rule=RULE,
         runs=(
             Run(number=1, started_at=AT),
