@@ -86,6 +86,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def runs_dir(self) -> Path:
         return self.state_dir / "runs"
 
+    @property
+    def policies_file(self) -> Path:
+        return self.state_dir / "policies"
+
 
 def check(settings: ProviderSettings) -> ProviderSettings:
     """The same settings. Raises SettingsError for what cannot work, saying what to do."""

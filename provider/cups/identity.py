@@ -15,7 +15,7 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from backend.wire.messages import Printing
 from provider.analysis.options import parse_options
@@ -26,7 +26,7 @@ from provider.errors import CupsError
 from provider.jobs.model import Ask, CupsState
 from provider.jobs.rules import scheme_of
 from provider.jobs.user_names import UserNames, map_user_name
-from provider.journal.runs import Started
+from provider.journal.runs import HeldNote, Started
 from provider.local.protocol import Question
 
 MAX_PPD_BYTES: Final = 4 << 20
@@ -189,6 +189,24 @@ def judge_state(job: CupsJob | None, printing: Printing) -> CupsState:
         return "alive" if job.time_at_completed == printing.time_at_completed else "completed"
     endings: dict[int, CupsState] = {7: "canceled", 8: "aborted"}
     return endings.get(job.state, "completed")
+
+
+NoteState = Literal["held", "not yet", "over"]
+
+
+async def state_of_note(cupsd: Cupsd, note: HeldNote) -> NoteState:
+    """Whether a job that was held without the daemon is to be released now. Raises CupsError."""
+    return judge_note(await cupsd.job(note.cups_job_id), note)
+
+
+def judge_note(job: CupsJob | None, note: HeldNote) -> NoteState:
+    """held: release it. not yet: its backend has not ended. over: somebody else released or ended it, or it is another
+    job's number by now; the note is of no use. Pure."""
+    created = _seconds(parse_options(note.options), "time-at-creation")
+    if job is None or job.over or (created and created != job.time_at_creation):
+        return "over"
+    states: dict[int, NoteState] = {4: "held", 5: "not yet", 6: "not yet"}
+    return states.get(job.state, "over")
 
 
 async def _told_by_cupsd(cupsd: Cupsd, job_id: int) -> CupsJob | None:

@@ -197,12 +197,28 @@ def backend_settings(settings: ProviderSettings, uris: Mapping[str, str]) -> str
         f"socket={settings.socket}",
         f"runs={settings.runs_dir}",
         f"policy={settings.offline.policy}",
+        f"policies={settings.policies_file}",
         f"uid={uid}",
         f"gid={gid}",
         *(f"file={uri}" for uri in sorted(set(uris.values())) if uri.startswith("file:")),
         *(f"uri={name} {uri}" for name, uri in sorted(uris.items()) if uri != without_password(uri)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def write_policies(settings: ProviderSettings, policies: Mapping[str, str]) -> None:
+    """Tell backends what to do while there is no daemon: for each queue, or for all others by the name `*`, one of
+    `allow`, `allowance`, `hold` and `disabled`. Writes only what has changed, whole. Raises OSError.
+
+    This is a file of the daemon's own: it may not write where `track` does.
+    """
+    content = "".join(f"{name} {policy}\n" for name, policy in sorted(policies.items())).encode()
+    try:
+        if settings.policies_file.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    write_whole(settings.policies_file, content)
 
 
 def _set_device_uri(settings: ProviderSettings, name: str, device_uri: str) -> None:

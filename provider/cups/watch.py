@@ -5,8 +5,8 @@ renames. Killed in between, its next life may take `c00012.N` for a second job 1
 has no file and then read the whole spool a second time: jobs are listed twice, printed twice, and queues hang. So
 the daemon watches the process by a descriptor. When it is gone, an unfinished file beside a finished one is
 removed, and a control file is dated a second later, which makes cupsd read the spool, which is the truth, and not
-the list. Nothing is touched that was written after the death. Where we come too late, `Cupsd.listed` tells the copy
-from a person's wish.
+the list. Nothing is touched that was written after the death, nor, where we were frozen and hear of it late,
+after the next life began. Where we come too late, `Cupsd.listed` tells the copy from a person's wish.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ class CupsdWatch:
         self._roots_file = roots_file
         self._roots = _read_roots(roots_file)
         self._watched: dict[int, int] = {}
+        self._command_lines: dict[int, bytes] = {}
 
     def note_spool(self, request_root: str) -> None:
         """A spool of a cupsd here; remembered over restarts, for its cupsd may die before it asks again."""
@@ -54,6 +55,7 @@ class CupsdWatch:
         except OSError:
             return  # it is gone already, or the kernel is too old to tell
         self._watched[pid] = descriptor
+        self._command_lines[pid] = _command_line(pid)
         asyncio.get_running_loop().add_reader(descriptor, self._died, pid)
 
     def processes(self) -> tuple[int, ...]:
@@ -70,11 +72,11 @@ class CupsdWatch:
             self._forget(pid)
 
     def _died(self, pid: int) -> None:
-        now_s = time.time()
+        died_at_s = min(time.time(), next_life_s(self._command_lines[pid], pid))
         self._forget(pid)
         for root in self._roots:
             try:
-                removed = tidy(Path(root), now_s)
+                removed = tidy(Path(root), died_at_s)
             except OSError as error:
                 _log.info("the spool %s cannot be tidied: %s", root, error)
                 continue
@@ -83,6 +85,7 @@ class CupsdWatch:
 
     def _forget(self, pid: int) -> None:
         descriptor = self._watched.pop(pid)
+        del self._command_lines[pid]
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
 
@@ -100,6 +103,30 @@ def tidy(request_root: Path, died_at_s: float) -> list[str]:
     if newest is not None:
         os.utime(request_root / newest, (died_at_s, died_at_s + 1))
     return sorted(unfinished)
+
+
+def next_life_s(command_line: bytes, dead_pid: int) -> float:
+    """When another process was started by the same command, as `time.time` counts; infinity when none was."""
+    if not command_line:
+        return float("inf")
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdecimal() and int(entry) != dead_pid]
+    return min((_started_s(pid) for pid in pids if _command_line(pid) == command_line), default=float("inf"))
+
+
+def _started_s(pid: int) -> float:
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return float("inf")
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age_s - 1 / os.sysconf("SC_CLK_TCK")
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def listener_of(path: str) -> int:

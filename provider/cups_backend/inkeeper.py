@@ -2,13 +2,15 @@
 """The CUPS backend `inkeeper`: a document reaches the real backend only when the daemon said so, and in writing.
 
 cupsd runs this file for every queue whose device URI is `inkeeper:/` + the real one. It keeps the document, asks the
-daemon over its unix socket, and on "print" writes a run file, starts the real backend and notes how it ended. With the
-daemon away it follows the policy that `track` wrote beside it.
+daemon over its unix socket, and on "print" writes a run file, starts the real backend and notes how it ended. A daemon
+that has not said a word for AWAY_S is away, whether it is dead, frozen or too slow: then the policy decides, as the
+daemon last wrote it, and what it comes to is written down for the daemon to take in when it is back.
 
 Invariants, whatever is killed at whatever line:
 - the real backend never starts before `started` is on disk, and the room for `ended` is taken before;
 - a run file appears whole and locked; the real backend inherits the lock, so a run is over when nobody holds it;
-- the real backend writes its messages into a file: it needs nobody alive, and what it said of the printer remains.
+- the real backend writes its messages into a file: it needs nobody alive, and what it said of the printer remains;
+- the connection is closed before the policy decides: no permission can reach a backend that went on alone.
 
 One file, standard library only, started by `launcher.py` from a compiled copy. It imports little because its start is
 part of every job: `posix` is what `os` is made of, and `signal`, `json` or `subprocess` would double the time.
@@ -25,9 +27,9 @@ import time
 from binascii import crc32
 
 PROTOCOL = "1"
-SILENCE_S = 10.0  # the daemon says "working" every 2 s
-AWAY_S = 10.0
-RETRY_S = 0.2
+AWAY_S = 1.8  # after the daemon's last word, one of which comes every 0.45 s while it works on a question
+RETRY_S = 0.1
+HANG_UPS = 3  # so often a daemon may die in the middle of this job before it is as good as away
 PATIENCE_S = 600.0  # then the queue is stopped with the reason: an operator is needed, and no job is lost
 PERMISSION_S = 30.0
 KILL_AFTER_S = 25.0  # CUPS's JobKillDelay is 30 s
@@ -37,6 +39,8 @@ ROOM_FOR_END = 512
 OK, FAILED, HOLD, STOP, CANCEL = 0, 1, 3, 4, 5
 SIGKILL, SIGPIPE, SIGTERM = 9, 13, 15
 EVIDENCE = (b"job ID", b"job-state", b"Sending", b"Connected", b"+cups-waiting", b"impressions-completed", b"retry-as")
+
+HELD_ALONE = "The print accounting cannot be reached. The job is held and will be printed when it is back."
 
 canceled_at = 0.0
 
@@ -157,7 +161,7 @@ def decode(body: bytes) -> "dict[str, str]":
 
 
 def receive(sock: _socket.socket) -> "dict[str, str]":
-    """The next frame. Raises Away when the daemon hangs up, OSError when it says nothing for SILENCE_S."""
+    """The next frame. Raises Away when the daemon hangs up, OSError when it says nothing."""
     wanted, got = 4, b""
     while len(got) < wanted:
         data = sock.recv(wanted - len(got))
@@ -169,36 +173,50 @@ def receive(sock: _socket.socket) -> "dict[str, str]":
     return decode(got[4:])
 
 
-def ask_once(path: str, question: "dict[str, str]", document: int) -> "tuple[_socket.socket, dict[str, str]]":
-    """The daemon's decision and the connection, which stays open while this process lives."""
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    sock.settimeout(SILENCE_S)
-    try:
-        sock.connect(path)
-        frame = encode(question)
-        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, document.to_bytes(4, sys.byteorder))]
-        sock.sendall(frame[sock.sendmsg([frame], rights) :])
+class Asking:
+    """One question, put until it is answered or the daemon has been silent for too long."""
+
+    def __init__(self, path: str, question: "dict[str, str]", document: int) -> None:
+        self.path = path
+        self.frame = encode(question)
+        self.document = document
+        self.heard_at = time.monotonic()
+        self.hang_ups = 0
+
+    def answer(self) -> "tuple[_socket.socket, dict[str, str]]":
+        """The decision and the connection, which stays open while this process lives. Raises Away."""
         while True:
-            answer = receive(sock)
-            if answer.get("answer") != "working":
-                return sock, answer
-            if answer.get("message"):
-                say("INFO", answer["message"])
-    except (OSError, Away):
-        sock.close()
-        raise
+            heard_at = self.heard_at
+            try:
+                return self.once()
+            except (OSError, Away) as error:
+                self.hang_ups += self.heard_at > heard_at
+                if self.left() < RETRY_S or self.hang_ups > HANG_UPS:
+                    raise Away(str(error)) from error
+                time.sleep(RETRY_S)
 
+    def left(self) -> float:
+        return self.heard_at + AWAY_S - time.monotonic()
 
-def ask(path: str, question: "dict[str, str]", document: int) -> "tuple[_socket.socket, dict[str, str]]":
-    """Ask until the daemon answers. Raises Away when it did not for AWAY_S."""
-    patience = time.monotonic() + AWAY_S
-    while True:
+    def once(self) -> "tuple[_socket.socket, dict[str, str]]":
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.settimeout(max(self.left(), RETRY_S))
         try:
-            return ask_once(path, question, document)
-        except (OSError, Away) as error:
-            if time.monotonic() > patience:
-                raise Away(str(error)) from error
-            time.sleep(RETRY_S)
+            sock.connect(self.path)
+            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, self.document.to_bytes(4, sys.byteorder))]
+            sock.sendall(self.frame[sock.sendmsg([self.frame], rights) :])
+            sock.settimeout(max(self.left(), RETRY_S))
+            while True:
+                answer = receive(sock)
+                if answer.get("answer") != "working":
+                    return sock, answer
+                self.heard_at = time.monotonic()
+                sock.settimeout(AWAY_S)
+                if answer.get("message"):
+                    say("INFO", answer["message"])
+        except (OSError, Away):
+            sock.close()
+            raise
 
 
 # ---------------------------------------------------------------- run files
@@ -234,22 +252,53 @@ def record(fields: "dict[str, object]") -> bytes:
     return b"IKJ1\x01" + length + crc32(b"\x01" + length + payload).to_bytes(4, "big") + payload
 
 
-def started_fields(question: "dict[str, str]", permission: "dict[str, str]") -> "dict[str, object]":
-    """What the run file says of the run: enough to charge it though nothing else is left."""
-    fields: dict[str, object] = {"kind": "started", "v": 1, "started_at": now_ms(), "pid": posix.getpid()}
+def job_fields(kind: str, question: "dict[str, str]") -> "dict[str, object]":
+    """What every file in the runs folder says of its job: enough to know it by though nothing else is left."""
+    fields: dict[str, object] = {"kind": kind, "v": 1, f"{kind}_at": now_ms(), "pid": posix.getpid()}
     fields["boot_id"] = boot_id()
     fields["boot_ms"] = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
-    fields["job_id"] = permission.get("job_id", "")
-    fields["incarnation"] = permission.get("incarnation") or question["incarnation"]
-    for key in ("run", "attempt", "document"):
-        fields[key] = int(permission.get(key) or "0")
+    fields["incarnation"] = question["incarnation"]
     for key in ("user", "title", "options", "queue", "device_uri", "content_type", "request_root", "ppd"):
         fields[key] = question[key]
     for key in ("cups_job_id", "copies", "document_bytes"):
         fields[key] = int(question[key]) if question[key].isdigit() else 0
     fields["named_file"] = question["named_file"] == "1"
+    return fields
+
+
+def started_fields(question: "dict[str, str]", permission: "dict[str, str]") -> "dict[str, object]":
+    """What the run file says of the run: enough to charge it."""
+    fields = job_fields("started", question)
+    fields["job_id"] = permission.get("job_id", "")
+    fields["incarnation"] = permission.get("incarnation") or question["incarnation"]
+    for key in ("run", "attempt", "document"):
+        fields[key] = int(permission.get(key) or "0")
     fields["offline"] = permission.get("offline") == "1"
     return fields
+
+
+def leave_note(folder: str, question: "dict[str, str]") -> None:
+    """Write down that the job was held without the daemon, which releases it when it is back. Raises OSError."""
+    name = f"held-{question['cups_job_id']}-{posix.urandom(8).hex()}.note"
+    draft = f"{folder}/.new.{posix.getpid()}.{time.time_ns()}"
+    note = posix.open(draft, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
+    try:
+        fcntl.flock(note, fcntl.LOCK_EX)
+        posix.write(note, record(job_fields("held", question)))
+        posix.fsync(note)
+        posix.rename(draft, f"{folder}/{name}")
+    except OSError:
+        posix.unlink(draft)
+        raise
+    finally:
+        posix.close(note)
+    sync_folder(folder)
+
+
+def sync_folder(path: str) -> None:
+    folder = posix.open(path, posix.O_RDONLY)
+    posix.fsync(folder)
+    posix.close(folder)
 
 
 class Run:
@@ -278,9 +327,7 @@ class Run:
             posix.link(draft, f"{self.path}.run")
         finally:
             posix.unlink(draft)
-        folder = posix.open(self.folder, posix.O_RDONLY)
-        posix.fsync(folder)
-        posix.close(folder)
+        sync_folder(self.folder)
 
     def finish(self, exit_code: int, canceled: bool, log: int) -> None:
         """Write the end into the room kept for it: a full disk cannot prevent that. An end says that the messages are
@@ -318,7 +365,7 @@ class Messages:
         self.fd = posix.open(f"{path}.log", posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_APPEND, 0o600)
         self.place = 0
         self.heard_sigterm = False
-        self.evidence = b""
+        self.evidence: list[bytes] = []
 
     def forward(self) -> None:
         """Pass on the whole lines that came since the last time."""
@@ -328,21 +375,22 @@ class Messages:
                 break
             self.heard_sigterm = self.heard_sigterm or b"SIGTERM" in lines
             self.place += len(lines)
+            self.evidence += [line for line in lines.split(b"\n") if any(word in line for word in EVIDENCE)]
+            del self.evidence[50:-50]
             tell(lines)
         if self.place > LOG_LIMIT:
             self.shorten()
 
     def shorten(self) -> None:
-        """Keep what tells of the printer beside the log and empty the log: a job of days must not fill the disk."""
-        text = self.evidence + posix.pread(self.fd, self.place, 0)
-        lines = [line + b"\n" for line in text.split(b"\n") if any(word in line for word in EVIDENCE)]
-        self.evidence = b"".join([*lines[:50], *lines[50:][-50:]])
+        """Keep what tells of the printer beside the log and empty the log: a job of days must not fill the disk. Not
+        while it is being written: that would be lost."""
         draft = posix.open(f"{self.path}.seen.new", posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC, 0o600)
-        posix.write(draft, self.evidence)
+        posix.write(draft, b"".join(line + b"\n" for line in self.evidence))
         posix.close(draft)
         posix.rename(f"{self.path}.seen.new", f"{self.path}.seen")
-        posix.ftruncate(self.fd, 0)
-        self.place = 0
+        if not posix.pread(self.fd, 1, self.place):
+            posix.ftruncate(self.fd, 0)
+            self.place = 0
 
 
 def note_cancel(number: int, frame: object) -> None:
@@ -427,11 +475,9 @@ class Job:
         try:
             if "socket" not in self.settings:
                 raise Away("no settings beside the backend: run `inkeeper-provider track`")
-            return ask(self.settings["socket"][0], self.question, self.document)
+            return Asking(self.settings["socket"][0], self.question, self.document).answer()
         except Away as error:
             say("DEBUG", f"The daemon cannot be asked: {error}")
-            if self.settings.get("policy", [""])[0] != "allow":
-                raise Busy("the Inkeeper daemon does not answer") from error
             return None, self.decide_alone()
 
     def print_run(self, permission: "dict[str, str]", valid_until: float) -> int:
@@ -504,17 +550,47 @@ class Job:
             posix.setuid(uid)
 
     def decide_alone(self) -> "dict[str, str]":
-        """The daemon is away: print, unless a run of the same printing is still going on or has ended well."""
+        """The daemon is away: as the policy says, unless a run of the same printing is still going on or has ended
+        well."""
+        if "runs" not in self.settings:
+            raise Busy("the Inkeeper daemon does not answer")
         folder = self.settings["runs"][0]
-        for entry in posix.listdir(folder):
+        try:
+            entries = posix.listdir(folder)
+        except OSError as error:
+            raise Busy(f"{folder} cannot be read: {posix.strerror(error.errno or 0)}") from error
+        for entry in entries:
             if entry.endswith(".run"):
                 same, over, well = self.look_at(f"{folder}/{entry}")
                 if same and not over:
                     raise Busy("an earlier run of this job is still printing")
                 if same and well:
                     return {"answer": "finished"}
+        policy = self.policy()
+        if policy == "disabled":
+            return {"answer": "deny", "message": f"Printing on {self.question['queue']} is switched off."}
+        if policy != "allow":
+            try:
+                leave_note(folder, self.question)
+            except OSError as error:
+                raise Busy(
+                    f"that the job is held cannot be written down: {posix.strerror(error.errno or 0)}"
+                ) from error
+            return {"answer": "hold", "message": HELD_ALONE}
         name = f"offline-{self.question['cups_job_id']}-{posix.urandom(8).hex()}"
         return {"answer": "print", "runs": folder, "name": name, "offline": "1", "keep_document": "1"}
+
+    def policy(self) -> str:
+        """What the daemon last wrote for this queue, else for all, else what `track` wrote."""
+        told = {}
+        for path in self.settings.get("policies", ()):
+            try:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    told = dict(line.split(" ", 1) for line in file.read().splitlines() if " " in line)
+            except OSError:
+                continue
+        default = self.settings.get("policy", ["hold"])[0]
+        return told.get(self.question["queue"], told.get("*", default))
 
     def look_at(self, path: str) -> "tuple[bool, bool, bool]":
         """Is this a run of the same printing, is it over, did it end well? Slow: only with the daemon away."""

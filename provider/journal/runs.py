@@ -2,7 +2,8 @@
 
 `NAME.run` holds the records `started` and, in the room kept for it, `ended`; `NAME.log` the real backend's messages,
 `NAME.seen` what was kept of a long log, `NAME.doc` the document of a run made without the daemon. Who prints holds
-a lock on NAME.run, and a run without an end whose lock is free was killed.
+a lock on NAME.run, and a run without an end whose lock is free was killed. `held-….note` says of a job that a backend
+had it held in CUPS because there was no daemon to ask: it is to be released.
 
 Invariant: a damaged file is read as far as it is whole. A run of which not even `started` is left is known by its
 name, so that its job is not taken for one that never ran.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from provider.jobs.model import RunRecord
 from provider.jobs.rules import read_evidence
@@ -23,6 +25,8 @@ from provider.journal.record import Gap, Record, scan
 
 SUFFIXES: Final = (".run", ".log", ".seen", ".seen.new", ".doc")
 OFFLINE_MARK: Final = "offline-"
+HELD_MARK: Final = "held-"
+NOTE_SUFFIX: Final = ".note"
 DRAFT_MARK: Final = ".new."
 MAX_RUN_BYTES: Final = 64 << 10
 MAX_LOG_BYTES: Final = 16 << 20
@@ -65,6 +69,29 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", tag_field="k
     ended_at: int
 
 
+class HeldNote(msgspec.Struct, frozen=True, kw_only=True, tag="held", tag_field="kind"):
+    """The backend's word for a job that it had held in CUPS, without a daemon. `name` is its file's."""
+
+    v: int
+    held_at: int
+    name: str = ""
+    boot_id: str = ""
+    boot_ms: int = 0
+    incarnation: str = ""
+    user: str = ""
+    title: str = ""
+    options: str = ""
+    queue: str = ""
+    device_uri: str = ""
+    content_type: str = ""
+    request_root: str = ""
+    named_file: bool = False
+    ppd: str = ""
+    cups_job_id: int = 0
+    copies: int = 1
+    document_bytes: int = 0
+
+
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     """A run's files as they are now. `damaged` counts the bytes that were passed over."""
 
@@ -77,6 +104,9 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DECODER: Final[msgspec.json.Decoder[Started | Ended]] = msgspec.json.Decoder(Started | Ended)
+
+
+_NOTE_DECODER: Final[msgspec.json.Decoder[HeldNote]] = msgspec.json.Decoder(HeldNote)
 
 
 def read_words(data: bytes) -> tuple[Started | None, Ended | None, int]:
@@ -158,6 +188,42 @@ def offline_names(folder: Path, cups_job_id: int | None = None) -> list[str]:
     """The runs that backends made without the daemon, of one CUPS job or of all."""
     mark = OFFLINE_MARK if cups_job_id is None else f"{OFFLINE_MARK}{cups_job_id}-"
     return sorted(entry[:-4] for entry in os.listdir(folder) if entry.startswith(mark) and entry.endswith(".run"))
+
+
+def read_notes(folder: Path, cups_job_id: int | None = None) -> list[HeldNote]:
+    """The jobs that backends had held without the daemon, oldest first; of one CUPS job or of all. A note that is
+    damaged is passed over: `damaged_notes` has it. Raises OSError."""
+    notes = [note for name in _note_names(folder, cups_job_id) if (note := _read_note(folder / name)) is not None]
+    return sorted(notes, key=lambda note: (note.held_at, note.cups_job_id, note.name))
+
+
+def damaged_notes(folder: Path) -> list[str]:
+    """The names of notes that nobody can read: their jobs are to be released by hand. Raises OSError."""
+    return [name for name in _note_names(folder, None) if (folder / name).exists() and not _read_note(folder / name)]
+
+
+def remove_note(folder: Path, name: str) -> None:
+    (folder / name).unlink(missing_ok=True)
+
+
+def _note_names(folder: Path, cups_job_id: int | None) -> list[str]:
+    mark = HELD_MARK if cups_job_id is None else f"{HELD_MARK}{cups_job_id}-"
+    return sorted(entry for entry in os.listdir(folder) if entry.startswith(mark) and entry.endswith(NOTE_SUFFIX))
+
+
+def _read_note(path: Path) -> HeldNote | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_RUN_BYTES)
+    except FileNotFoundError:
+        return None
+    for part in scan(data):
+        if isinstance(part, Record):
+            try:
+                return replace(_NOTE_DECODER.decode(part.payload), name=path.name)
+            except msgspec.DecodeError:
+                continue
+    return None
 
 
 def remove(folder: Path, names: Iterable[str]) -> None:

@@ -2,8 +2,8 @@
 
 A frame is a u32 length and then `key=value` lines in UTF-8; in values %, CR and LF stand as %25, %0D and %0A. A
 question may carry the document's descriptor (SCM_RIGHTS). The daemon says `working` every WORKING_S until it
-answers, so that silence means that it is gone. Golden frames in tests/unit/provider hold both ends to this: the
-backend imports nothing of ours.
+answers; a backend that hears nothing for four times as long hangs up and goes by its policy, alone. Golden frames in
+tests/unit/provider hold both ends to this: the backend imports nothing of ours.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded,
 
 VERSION: Final = "1"
 MAX_FRAME_BYTES: Final = 1 << 20
-WORKING_S: Final = 2.0
+WORKING_S: Final = 0.45
 
 
 class ProtocolError(ProviderError):

@@ -131,7 +131,7 @@ class LocalServer:
             await _send(connection, protocol.encode_reply(Wait(str(error), 2.0), ""))
             return
         try:
-            await self._counter.enter(session)
+            await _while_working(connection, asyncio.ensure_future(self._counter.enter(session)))
             reply = await _while_working(connection, session.reply)
             await _send(connection, protocol.encode_reply(reply, str(self._runs_dir)))
             if isinstance(reply, Print):

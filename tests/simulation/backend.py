@@ -19,7 +19,7 @@ from tests.simulation.printer import ABORTED, CANCELED, COMPLETED, PrinterJob
 if TYPE_CHECKING:
     from tests.simulation.printing import Cupsd, Job
 
-SILENCE_S, AWAY_S, RETRY_S, PATIENCE_S, PERMISSION_S, KILL_AFTER_S = 10.0, 10.0, 0.2, 600.0, 30.0, 25.0
+SILENCE_S, AWAY_S, RETRY_S, PATIENCE_S, PERMISSION_S, KILL_AFTER_S = 1.8, 1.8, 0.1, 600.0, 30.0, 25.0
 OK, FAILED, HOLD, STOP, CANCEL = 0, 1, 3, 4, 5
 ROOM_FOR_END: Final = 512
 

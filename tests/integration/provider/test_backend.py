@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from provider.local.protocol import Question, RunOver
 from provider.settings import CupsSection, ProviderSection, ProviderSettings
 from tests.support.processes import run, wait_until
 
+HANG_UP = b"and no more"
 DOCUMENT = b"%PDF-1.4 a document\n" * 500
 OPTIONS = "sides=one-sided job-uuid=urn:uuid:1 time-at-creation=5"
 
@@ -49,6 +51,8 @@ class Daemon:
     asked: list[Question] = field(default_factory=list)
     documents: list[bytes] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    words: int = 0
+    pause_s: float = 0.0
     hung_up: threading.Event = field(default_factory=threading.Event)
     closing: bool = False
 
@@ -83,15 +87,26 @@ class Daemon:
             self.asked.append(question)
             self.documents.append(os.pread(descriptors[0], 1 << 20, 0))
             os.close(descriptors[0])
+            for _ in range(self.words):
+                connection.sendall(protocol.encode_working())
+                time.sleep(self.pause_s)
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if answer:
-                connection.sendall(answer)
-                told = connection.recv(1 << 16)
+            connection.sendall(answer.removesuffix(HANG_UP))
+            if answer and not answer.endswith(HANG_UP):
+                told = _receive_or_nothing(connection)
                 if told:
                     over = protocol.decode_request(told[4:])
                     assert isinstance(over, RunOver)
                     self.ended.append(over.job_id)
         self.hung_up.set()
+
+
+def _receive_or_nothing(connection: socket.socket) -> bytes:
+    """What the backend says; nothing when it was killed before it had heard us out."""
+    try:
+        return connection.recv(1 << 16)
+    except ConnectionResetError:
+        return b""
 
 
 @dataclass
@@ -117,7 +132,15 @@ class Bench:
 
     def settings(self, **extra: str) -> None:
         uid, gid = (7, 7) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-        values = {"socket": self.socket, "runs": self.runs, "policy": "allow", "uid": uid, "gid": gid, **extra}
+        values = {
+            "socket": self.socket,
+            "runs": self.runs,
+            "policy": "allow",
+            "policies": self.folder / "policies",
+            "uid": uid,
+            "gid": gid,
+            **extra,
+        }
         (self.server_bin / "inkeeper.conf").write_text("".join(f"{key}={value}\n" for key, value in values.items()))
 
     def real(self, mode: int) -> None:
@@ -517,7 +540,7 @@ import importlib.machinery, importlib.util, sys
 loader = importlib.machinery.SourceFileLoader("b", sys.argv[1])
 module = importlib.util.module_from_spec(importlib.util.spec_from_loader("b", loader))
 loader.exec_module(module)
-module.AWAY_S = module.SILENCE_S = 0.5
+module.AWAY_S = 0.5
 module.PATIENCE_S = 3.0
 import os
 sys.exit(module.main(sys.argv[1:], dict(os.environ)))
@@ -572,11 +595,73 @@ def test_a_daemon_that_is_silent_is_away(bench: Bench, daemon: Daemon) -> None:
     assert len(runs.offline_names(bench.runs)) == 1
 
 
-def test_without_a_policy_to_print_the_queue_stops_with_the_reason(bench: Bench) -> None:
+def test_a_daemon_that_says_now_and_then_that_it_works_is_waited_for(bench: Bench, daemon: Daemon) -> None:
+    """Its whole answer takes longer than it may be silent."""
+    daemon.answers = [allowed(bench)]
+    daemon.words, daemon.pause_s = 8, 0.2
+    assert bench.finish(start_impatient(bench))[0] == 0
+    assert runs.all_names(bench.runs) == ["j.1"]
+
+
+def test_a_daemon_that_dies_of_this_job_again_and_again_is_away(bench: Bench, daemon: Daemon) -> None:
+    daemon.answers = [protocol.encode_working() + HANG_UP]
+    assert bench.finish(start_impatient(bench))[0] == 0
+    assert len(daemon.asked) == backend_module.HANG_UPS + 1
+    assert len(runs.offline_names(bench.runs)) == 1
+
+
+def test_who_went_on_alone_has_hung_up_before(bench: Bench, daemon: Daemon) -> None:
+    """A daemon that wakes up finds the connection closed, so that no permission reaches the backend any more."""
+    daemon.answers = [protocol.encode_working()]
+    bench.behave(f"while [ ! -e {bench.out}/go ]; do sleep 0.05; done; exit 0")
+    process = start_impatient(bench)
+    bench.inner_pid()
+    assert daemon.hung_up.wait(20)
+    (bench.out / "go").touch()
+    assert bench.finish(process)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("conf", "policies", "exit_code", "said"),
+    [
+        ("hold", None, 3, backend_module.HELD_ALONE),
+        ("allowance", None, 3, backend_module.HELD_ALONE),
+        ("allow", "* hold\n", 3, backend_module.HELD_ALONE),
+        ("hold", "* hold\nhall allow\n", 0, ""),
+        ("allow", "hall allowance\nother allow\n", 3, backend_module.HELD_ALONE),
+        ("allow", "other hold\n", 0, ""),
+        ("allow", "hall disabled\n", 5, "Printing on hall is switched off."),
+    ],
+)
+def test_with_the_daemon_away_each_queue_has_its_policy(
+    bench: Bench, conf: str, policies: str | None, exit_code: int, said: str
+) -> None:
+    bench.settings(policy=conf)
+    if policies is not None:
+        (bench.folder / "policies").write_text(policies)
+    code, told = bench.finish(start_impatient(bench))
+    assert code == exit_code
+    assert f"ERROR: {said}\n" in told if said else bench.printed() == DOCUMENT
+    notes = runs.read_notes(bench.runs, 42)
+    assert [(note.user, note.title, note.queue, note.cups_job_id, note.options) for note in notes] == (
+        [("anna", "a letter", "hall", 42, OPTIONS)] if exit_code == 3 else []
+    )
+    assert exit_code == 0 or not bench.printed()
+    assert not [name for name in os.listdir(bench.runs) if name.startswith(".new")]
+
+
+def test_what_has_come_out_is_not_held(bench: Bench) -> None:
+    bench.finish(start_impatient(bench))
     bench.settings(policy="hold")
+    assert bench.finish(start_impatient(bench))[0] == 0
+    assert runs.read_notes(bench.runs) == []
+
+
+def test_a_hold_that_cannot_be_written_down_waits_with_the_reason(bench: Bench) -> None:
+    bench.settings(policy="hold", runs=str(bench.folder / "ruin"))
     exit_code, said = bench.finish(start_impatient(bench))
     assert exit_code == 4
-    assert "ERROR: Waiting: the Inkeeper daemon does not answer." in said
+    assert f"ERROR: Waiting: {bench.folder}/ruin cannot be read: No such file or directory." in said
     assert not bench.printed()
 
 

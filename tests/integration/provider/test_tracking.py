@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from provider.cups import tracking
+from provider.settings import ProviderSection, ProviderSettings
 from tests.support.cupsd import PrivateCupsd
 from tests.support.folders import scratch_folder
 from tests.support.print_server import BIN
@@ -90,6 +92,7 @@ def test_the_backend_finds_its_daemon_and_the_files_it_may_write(
     assert f"socket={scratch}/state/provider.sock" in lines
     assert f"runs={scratch}/state/runs" in lines
     assert "policy=allow" in lines
+    assert f"policies={scratch}/state/policies" in lines
     assert {"file=file:///dev/null", f"file=file:{scratch}/paper"} <= set(lines)
     assert stat.S_IMODE((cupsd.server_bin / "inkeeper.conf").stat().st_mode) == 0o600
 
@@ -173,3 +176,15 @@ def test_a_printer_s_password_is_kept_from_everybody_and_given_back(cupsd: Priva
     written = (cupsd.server_root / "printers.conf").read_text()
     assert "DeviceURI ipp://anna:secret@127.0.0.1:9/x" in written
     assert not [line for line in settings_of(cupsd) if line.startswith("uri=vault")]
+
+
+def test_the_policies_of_the_queues_are_written_when_they_change(scratch: Path) -> None:
+    settings = ProviderSettings(provider=ProviderSection(state_dir=str(scratch)))
+    tracking.write_policies(settings, {"hall": "hold", "*": "allow"})
+    first = settings.policies_file.stat()
+    assert settings.policies_file.read_text() == "* allow\nhall hold\n"
+    assert stat.S_IMODE(first.st_mode) == 0o600
+    tracking.write_policies(settings, {"*": "allow", "hall": "hold"})
+    assert settings.policies_file.stat().st_ino == first.st_ino
+    tracking.write_policies(settings, {})
+    assert settings.policies_file.read_text() == ""

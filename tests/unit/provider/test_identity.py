@@ -10,13 +10,13 @@ from msgspec.structs import replace as change
 
 from backend.wire.messages import Printing
 from provider.cups.client import Cupsd, CupsJob
-from provider.cups.identity import guess, identify, judge_state, ppd_defaults, printing_of_run, question_of
+from provider.cups.identity import guess, identify, judge_note, judge_state, ppd_defaults, printing_of_run, question_of
 from provider.cups.ipp import JOB_GROUP, Group, Value
 from provider.cups.printer import UNKNOWN, UNREACHED, Wanted, choose
 from provider.cups.spool import spool_id
 from provider.jobs.model import PrinterWord
 from provider.jobs.user_names import UserNames
-from provider.journal.runs import Started
+from provider.journal.runs import HeldNote, Started
 
 PRINTING = Printing(spool_id="s", cups_job_id=7, time_at_creation=100)
 AGAIN = Printing(spool_id="s", cups_job_id=7, time_at_creation=100, time_at_completed=150)
@@ -42,6 +42,24 @@ def cups_job(state: int, created: int = 100, completed: int = 0) -> CupsJob:
 )
 def test_what_cupsd_s_job_means(job: CupsJob | None, printing: Printing, expected: str) -> None:
     assert judge_state(job, printing) == expected
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "expected"),
+    [
+        (cups_job(4), "time-at-creation=100", "held"),
+        (cups_job(4), "", "held"),
+        (cups_job(5), "time-at-creation=100", "not yet"),
+        (cups_job(3), "time-at-creation=100", "over"),
+        (cups_job(9), "time-at-creation=100", "over"),
+        (cups_job(4, created=101), "time-at-creation=100", "over"),
+        (None, "time-at-creation=100", "over"),
+    ],
+)
+def test_when_a_job_that_was_held_without_the_daemon_is_released(
+    job: CupsJob | None, options: str, expected: str
+) -> None:
+    assert judge_note(job, HeldNote(v=1, held_at=1, cups_job_id=7, options=options)) == expected
 
 
 def started(options: str) -> Started:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from provider.cups_backend import inkeeper as backend
+from provider.jobs.rules import read_evidence
 from provider.journal import runs
 
 LOG = b"DEBUG: Connected to x\nDEBUG: Print job accepted - job ID 5.\nDEBUG: Sending file 1 using chunking...\n"
@@ -131,3 +132,47 @@ def test_the_messages_are_on_the_disk_before_the_end_is(tmp_path: Path, monkeypa
     assert done == [("sync", messages.fd), ("write", run.fd), ("sync", run.fd)]
     os.close(run.fd)
     os.close(messages.fd)
+
+
+def held_question(cups_job_id: str) -> dict[str, str]:
+    words = ["inkeeper", cups_job_id, "anna", "Über\n", "3", "time-at-creation=5"]
+    return backend.describe(words, {"PRINTER": "hall", "DEVICE_URI": "inkeeper:/ipp://p/"}, 9)
+
+
+def test_notes_of_held_jobs_are_read_oldest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at_ms, cups_job_id in ((30, "4"), (10, "42"), (20, "4")):
+        monkeypatch.setattr(backend, "now_ms", lambda at_ms=at_ms: at_ms)
+        backend.leave_note(str(tmp_path), held_question(cups_job_id))
+    (tmp_path / "held-5-x.note").write_bytes(b"IKJ1 torn")
+    found = runs.read_notes(tmp_path)
+    assert [(note.held_at, note.cups_job_id) for note in found] == [(10, 42), (20, 4), (30, 4)]
+    assert (found[0].user, found[0].title, found[0].queue, found[0].copies) == ("anna", "Über\n", "hall", 3)
+    assert [note.held_at for note in runs.read_notes(tmp_path, 4)] == [20, 30]
+    assert runs.damaged_notes(tmp_path) == ["held-5-x.note"]
+    for note in found:
+        runs.remove_note(tmp_path, note.name)
+        runs.remove_note(tmp_path, note.name)
+    runs.sweep(tmp_path)
+    assert os.listdir(tmp_path) == ["held-5-x.note"]
+
+
+def test_a_long_log_is_not_emptied_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "LOG_LIMIT", 10)
+    monkeypatch.setattr(backend, "tell", lambda data: None)
+    messages = backend.Messages(str(tmp_path / "j.1"))
+    real, late = posix.rename, [b"DEBUG: job-state enum completed\n"]
+
+    def rename(source: str, target: str) -> None:
+        real(source, target)
+        if late:
+            os.write(messages.fd, late.pop())
+
+    monkeypatch.setattr(posix, "rename", rename)
+    os.write(messages.fd, LOG)
+    messages.forward()
+    assert os.fstat(messages.fd).st_size > 0
+    messages.forward()
+    assert os.fstat(messages.fd).st_size == 0
+    os.close(messages.fd)
+    evidence = read_evidence((tmp_path / "j.1.seen").read_bytes())
+    assert (evidence.printer_job_id, evidence.sending, evidence.printer_state) == (5, True, "completed")

@@ -1,10 +1,13 @@
 """What is done to the spool of a cupsd that died, and what is left alone."""
 
+import asyncio
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from provider.cups.watch import tidy
+from provider.cups.watch import CupsdWatch, tidy
 
 
 def spool(folder: Path, *names: str) -> float:
@@ -43,6 +46,46 @@ def test_a_spool_that_the_next_one_writes_already_is_left_alone(tmp_path: Path) 
     assert tidy(tmp_path, time.time() - 60) == []
     assert names(tmp_path) == ["c00001", "c00001.N", "c00002"]
     assert (tmp_path / "c00002").stat().st_mtime == 10
+
+
+def test_a_death_noticed_late_leaves_alone_what_the_next_life_writes(tmp_path: Path) -> None:
+    """The daemon was frozen while cupsd was killed and started again by the same command."""
+    asyncio.run(_noticed_late(tmp_path, again=True))
+    assert names(tmp_path / "spool") == ["c00001", "c00001.N"]
+
+
+def test_a_death_noticed_late_is_tidied_while_there_is_no_next_life(tmp_path: Path) -> None:
+    asyncio.run(_noticed_late(tmp_path, again=False))
+    assert names(tmp_path / "spool") == ["c00001"]
+
+
+def begin(command: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+async def _noticed_late(folder: Path, *, again: bool) -> None:
+    spool_folder = folder / "spool"
+    spool_folder.mkdir()
+    command = [sys.executable, "-c", "import sys; sys.stdin.read()", f"{folder}"]
+    first, second = begin(command), None
+    watch = CupsdWatch(folder / "roots")
+    watch.note_spool(str(spool_folder))
+    watch.note_process(first.pid)
+    try:
+        first.kill()
+        first.communicate()
+        if again:
+            second = begin(command)
+        spool(spool_folder, "c00001", "c00001.N")
+        deadline = time.monotonic() + 20
+        while watch.processes():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+    finally:
+        watch.close()
+        if second is not None:
+            second.kill()
+            second.communicate()
 
 
 def test_an_empty_spool_is_fine(tmp_path: Path) -> None:
