@@ -7,11 +7,12 @@ restart without any server knows where to look and what to allow.
 
 import secrets
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
-from backend.wire.messages import QueuePolicy
+from backend.wire.messages import Ledger, QueuePolicy
 from provider.errors import ProviderError
 from provider.files import write_whole
 
@@ -24,7 +25,8 @@ class EnrolmentError(ProviderError):
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """What the servers last said. `resending`: a restored database is being told the journal again."""
+    """What the servers last said, `told_at` (ms, this machine's clock; kept within a minute). `resending`: a restored
+    database is being told the journal again."""
 
     v: int = 1
     provider_id: int = 0
@@ -33,6 +35,16 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     resending: bool = False
     queues: tuple[QueuePolicy, ...] = ()
+    ledger: Ledger | None = None
+    told_at: int = 0
+
+    @property
+    def policies_version(self) -> str:
+        """Names what the servers last said of queues and money, "" while they have not said anything."""
+        if not self.told_at:
+            return ""
+        content = msgspec.json.encode((sorted(self.queues, key=lambda queue: queue.name), self.ledger))
+        return blake2b(content, digest_size=4).hexdigest()
 
 
 def make_secret(state_dir: Path) -> str:

@@ -126,7 +126,13 @@ async def _run(settings: ProviderSettings, secret: str) -> None:
         _log.info("provider %s listens at %s", settings.name, settings.socket)
         notify.notify(notify.READY, f"STATUS=listens at {settings.socket}")
         alive = asyncio.create_task(notify.keep_alive())
-        work = (server.serve(), service.run_sender(), service.run_heartbeats(), service.run_adoption())
+        work = (
+            server.serve(),
+            service.run_sender(),
+            service.run_heartbeats(),
+            service.run_adoption(),
+            service.run_keeper(),
+        )
         await _until(stop, work)
         alive.cancel()
         notify.notify(notify.STOPPING)

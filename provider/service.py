@@ -21,10 +21,13 @@ from backend.wire.messages import (
     Heartbeat,
     HeartbeatAnswer,
     JobFacts,
+    Ledger,
     MemberList,
+    PartialCharge,
     Printing,
     QueuePolicy,
     QueueReport,
+    ServerContact,
 )
 from provider.analysis.fallback import estimate
 from provider.analysis.worker import Analyser
@@ -36,10 +39,12 @@ from provider.cups.watch import CupsdWatch
 from provider.enrolment import Cluster, known_servers, write_cluster
 from provider.errors import CupsError, JournalError
 from provider.foreseen import Early, Foreseen
+from provider.jobs import offline
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
-from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord, Told
 from provider.journal import runs
+from provider.keeper import Keeper
 from provider.local.protocol import Question
 from provider.settings import ProviderSettings
 from provider.status import QueueStatus, Status
@@ -48,6 +53,9 @@ from provider.uplink.sender import ReportSink, Uplink, beat_pause_s
 ADOPT_EVERY_S: Final = 5.0
 MAX_OPEN_TOLD: Final = 5000
 STATUS_PROBE_S: Final = 2.0
+MAX_TROUBLE: Final = 1024
+MAX_CONTACTS: Final = 64
+TOLD_AT_MS: Final = 60_000
 
 _log = logging.getLogger(__name__)
 
@@ -85,8 +93,10 @@ class Service:
         self._watch = CupsdWatch(settings.state_dir / "spools")
         self._analyses: set[asyncio.Task[JobFacts]] = set()
         self._asking: set[asyncio.Task[Ask]] = set()
+        self._told_at_s: float | None = None
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
+        self._keeper = Keeper(self.desk, cupsd, uplink, clock)
         self._foreseen = Foreseen(self._begin_early, self.enter, self.gone)
         launcher = Path(settings.cups.server_bin) / "backend" / BACKEND
         self._starts = BackendStarts(launcher, self._watch.processes, self._foreseen.note)
@@ -109,7 +119,13 @@ class Service:
         async def facts() -> JobFacts:
             return await asyncio.shield(analysis)
 
-        return self.desk.session(ask, facts)
+        return self.desk.session(self._with_policy(ask), facts)
+
+    def _with_policy(self, ask: Ask) -> Ask:
+        """The question with what its queue's policy says of jobs of which nobody can tell how much was printed."""
+        policy = self._policies.get(ask.queue)
+        rule: PartialCharge = policy.partial_charge if policy is not None else "whole"
+        return replace(ask, partial_charge=rule)
 
     async def _begin_early(self, question: Question, document: int) -> Early:
         """As `_begin`, for a backend that was only seen starting: by a guess which job it is, while cupsd is asked."""
@@ -132,7 +148,7 @@ class Service:
             except CupsError:
                 return False  # the ordinary way says it to the backend
 
-        return Early(self.desk.session(guessed, facts), is_right)
+        return Early(self.desk.session(self._with_policy(guessed), facts), is_right)
 
     def _told(self, told: "asyncio.Task[Ask]") -> None:
         self._asking.discard(told)
@@ -191,18 +207,17 @@ class Service:
             open_jobs=len(self.desk.states),
             journal_jobs=self._book.size,
             journal_trouble=self._book.trouble,
-            journal_damage=tuple(
-                f"{damage.length} damaged bytes in segment {damage.segment} were passed over"
-                for damage in self._book.damage
-                if not damage.torn
-            )
-            + tuple(f"run file {name} is damaged; it cannot be charged" for name in sorted(self._seen.damaged_runs)),
+            journal_damage=self._damage(),
             cups_trouble=self._seen.trouble,
             queues=tuple(
                 QueueStatus(name=queue.name, tracked=queue.tracked, printer_state=queue.printer_state)
                 for queue in self._seen.queues
             ),
             disk_free_bytes=_free_bytes(self._settings.state_dir),
+            held_jobs=self._held_jobs(),
+            contacts=self._contacts(),
+            policies_version=self._cluster.policies_version,
+            policies_age_s=self._policies_age_s(),
         )
 
     # ------------------------------------------------------------ the desk's world
@@ -220,14 +235,33 @@ class Service:
         return await identity.state_of(self._cupsd, printing)
 
     async def authorise(self, record: JobRecord, deadline_s: float) -> AuthoriseAnswer | None:
-        return await self._uplink.authorise(record, deadline_s)
+        answer = await self._uplink.authorise(record, deadline_s)
+        if answer is not None and answer.decision != "superseded":
+            self._note_available(record.user_name, answer.available)
+        return answer
 
-    def offline_refusal(self, record: JobRecord) -> str:
-        """What the policy for the time without servers says against printing; "" lets it print."""
-        policy = self._policies.get(record.queue)
-        if policy is not None and policy.disabled:
-            return f"Printing on {record.queue} is switched off."
-        return ""
+    def _note_available(self, user_name: str, available: int) -> None:
+        self._book.note_available(user_name, Told(available=available, at=self._clock.now_ms()))
+
+    def _reported(self, job_id: str, revision: int, user_name: str, available: int | None) -> None:
+        if available is not None:
+            self._note_available(user_name, available)
+        self.desk.reported(job_id, revision, available)
+
+    def offline_verdict(self, record: JobRecord) -> offline.Verdict:
+        """What the policy for the time without servers says. Decided and noted in one go, or two jobs of a user could
+        spend the same money."""
+        ledger, own = self._ledger, self._settings.offline
+        spent = self.desk.spent_offline(record.user_name, but=record.job_id)
+        return offline.decide(
+            record.queue, record.facts or JobFacts(impressions=0, sheets=0), self._policies.get(record.queue),
+            own.policy, offline.allowance_units(own.allowance, ledger),
+            offline.Purse(self._book.available(record.user_name), spent), ledger,
+        )  # fmt: skip
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._cluster.ledger or offline.DEFAULT_LEDGER
 
     def send_report(self, record: JobRecord) -> None:
         self._uplink.send(record)
@@ -257,7 +291,7 @@ class Service:
         await self.desk.close()
 
     async def run_sender(self) -> None:
-        await self._uplink.run_sender(ReportSink(self._book.fetch, self.desk.reported, self.desk.refused))
+        await self._uplink.run_sender(ReportSink(self._book.fetch, self._reported, self.desk.refused))
 
     async def run_heartbeats(self) -> None:
         while True:
@@ -270,6 +304,9 @@ class Service:
             except Exception:  # noqa: BLE001  # a heartbeat that fails unforeseen must not be the last
                 _log.exception("a heartbeat failed")
             await asyncio.sleep(max(0.05, beat_pause_s(answer) - (self._clock.monotonic_s() - started_s)))
+
+    async def run_keeper(self) -> None:
+        await self._keeper.run()
 
     async def run_adoption(self) -> None:
         """A backend may have gone on without us while we were too slow for it, or begun late what we once permitted."""
@@ -287,7 +324,50 @@ class Service:
             backlog=self._uplink.outbox.backlog,
             oldest_unsent_s=self._oldest_unsent_s(),
             disk_free_bytes=_free_bytes(self._settings.state_dir),
+            held_jobs=self._held_jobs(),
+            trouble=self._trouble()[:MAX_TROUBLE],
+            contacts=self._contacts(),
         )
+
+    def _held_jobs(self) -> int:
+        return sum(1 for record in self.desk.undecided if record.held_for)
+
+    def _trouble(self) -> str:
+        """What a person should see to on this print server, "" for nothing."""
+        refused = sum(1 for parcel in self._uplink.outbox.parcels.values() if parcel.refused)
+        found = (
+            self._book.trouble,
+            f"cupsd: {self._seen.trouble}" if self._seen.trouble else "",
+            f"servers refuse {refused} reports" if refused else "",
+            *self._damage(),
+        )
+        return "; ".join(filter(None, found))
+
+    def _damage(self) -> tuple[str, ...]:
+        passed_over = tuple(
+            f"{damage.length} damaged bytes in segment {damage.segment} were passed over"
+            for damage in self._book.damage
+            if not damage.torn
+        )
+        damaged = sorted(self._seen.damaged_runs)
+        return passed_over + tuple(f"run file {name} is damaged; it cannot be charged" for name in damaged)
+
+    def _contacts(self) -> tuple[ServerContact, ...]:
+        now_s = self._clock.monotonic_s()
+        return tuple(
+            ServerContact(
+                url=url[:1024],
+                age_s=None if known.answered_at_s is None else max(0.0, now_s - known.answered_at_s),
+                trouble=known.trouble[:1024],
+            )
+            for url, known in list(self._uplink.client.contacts.items())[:MAX_CONTACTS]
+        )
+
+    def _policies_age_s(self) -> float | None:
+        if self._told_at_s is not None:
+            return self._clock.monotonic_s() - self._told_at_s
+        told_at = self._cluster.told_at
+        return max(0.0, (self._clock.now_ms() - told_at) / 1000) if told_at else None
 
     async def _look_at_queues(self) -> None:
         self._watch.note_server(self._cupsd.server)
@@ -306,6 +386,7 @@ class Service:
     async def _take_cluster(self, answer: HeartbeatAnswer) -> None:
         """Remember what the servers say of themselves; tell a restored database the journal again."""
         self._policies = {policy.name: policy for policy in answer.queues}
+        self._told_at_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         members = tuple(member.url for member in answer.members if member.state != "gone" and member.url)
         known = self._cluster
         restored = 0 < known.generation < answer.generation
@@ -315,7 +396,10 @@ class Service:
             generation=max(known.generation, answer.generation),
             resending=known.resending or restored,
             queues=answer.queues,
+            ledger=answer.ledger or known.ledger,
         )
+        if self._cluster != known or not 0 <= now_ms - known.told_at < TOLD_AT_MS:
+            self._cluster = replace(self._cluster, told_at=now_ms)
         self._uplink.client.set_servers(known_servers(self._settings.servers.urls, self._cluster))
         if restored:
             await self._resend()
@@ -385,7 +469,7 @@ class Service:
         facts = known_facts or await self._facts_of_run(name, found.started)
         run = replace(found.record, facts=facts, offline=found.started.offline or not job_id)
         _log.info("job %d was printed without the daemon: taking in %s", found.started.cups_job_id, name)
-        await self.desk.adopt(ask, run, job_id)
+        await self.desk.adopt(self._with_policy(ask), run, job_id)
 
     async def _facts_of_run(self, name: str, started: runs.Started) -> JobFacts:
         request = identity.analysis_request(started)

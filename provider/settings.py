@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from backend.base.settings import LogSettings, SettingsError
+from provider.jobs.offline import DEFAULT_LEDGER, allowance_units
 from provider.jobs.user_names import UserNames
 
 DEFAULT_FILE: Final = Path("/etc/inkeeper/provider.toml")
@@ -47,7 +48,9 @@ class PrintClusterSection(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 
 class OfflineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happens while no server answers. Only `allow` for now: print, journal, charge when a server is back."""
+    """What happens while no server answers, on queues of which the servers say nothing else: `allow` (print, charge
+    when a server is back), `allowance` (the same while what the user has and `allowance`, an amount like "5.00", cover
+    it), `hold` (until a server answers)."""
 
     policy: Literal["allow", "allowance", "hold"] = "allow"
     allowance: str = ""
@@ -93,11 +96,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check(settings: ProviderSettings) -> ProviderSettings:
     """The same settings. Raises SettingsError for what cannot work, saying what to do."""
-    if settings.offline.policy != "allow":
-        raise SettingsError(
-            f'[offline] policy: "{settings.offline.policy}" is not yet available; "allow" is: '
-            "print, write down, charge when a server is back"
-        )
+    try:
+        allowance_units(settings.offline.allowance, DEFAULT_LEDGER)
+    except ValueError as error:
+        raise SettingsError(f'[offline] allowance: {error}; write it like "5.00"') from error
     if not settings.state_dir.is_absolute():
         raise SettingsError(f"[provider] state_dir: {settings.state_dir} must be an absolute path")
     if len(str(settings.socket).encode()) > SOCKET_PATH_LIMIT:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from backend.wire.messages import ServerContact
 from provider.local import protocol
 
 
@@ -32,6 +33,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     cups_trouble: str
     queues: tuple[QueueStatus, ...]
     disk_free_bytes: int
+    held_jobs: int = 0
+    contacts: tuple[ServerContact, ...] = ()
+    policies_version: str = ""
+    policies_age_s: float | None = None
 
     @property
     def healthy(self) -> bool:
@@ -53,15 +58,16 @@ def decode(body: bytes) -> Status:
 def lines(status: Status) -> list[str]:
     """The status for people."""
     told = [f"provider {status.name} {status.program_version}"]
-    for url in status.servers:
-        state = "answers" if url == status.server else "in reserve" if status.server else "does not answer"
-        told.append(f"server {url}: {state}")
+    told += [f"server {contact.url}: {_contact(contact, status.server)}" for contact in status.contacts]
     if status.trouble:
         told.append(f"no server answers: {status.trouble}")
     told.append(f"reports not sent: {status.backlog}{_oldest(status)}")
     if status.refused:
         told.append(f"reports that servers refuse: {status.refused} (see the log; they are kept)")
     told.append(f"jobs under way: {status.open_jobs}, in the journal: {status.journal_jobs}")
+    if status.held_jobs:
+        told.append(f"jobs held: {status.held_jobs}")
+    told.append(f"what queues cost and may do offline: {_policies(status)}")
     told += [f"journal: {trouble}" for trouble in (status.journal_trouble, *status.journal_damage) if trouble]
     if status.cups_trouble:
         told.append(f"cupsd: {status.cups_trouble}")
@@ -74,6 +80,20 @@ def lines(status: Status) -> list[str]:
 
 def _oldest(status: Status) -> str:
     return f", the oldest for {status.oldest_unsent_s:.0f} s" if status.backlog else ""
+
+
+def _contact(contact: ServerContact, current: str) -> str:
+    age = "has not been asked yet" if contact.age_s is None else f"answered {contact.age_s:.0f} s ago"
+    if contact.trouble:
+        return f"does not answer ({contact.trouble}), {age if contact.age_s is not None else 'never did'}"
+    return f"answers, in use, {age}" if contact.url == current else f"in reserve, {age}"
+
+
+def _policies(status: Status) -> str:
+    if not status.policies_version:
+        return "no server has told yet"
+    age = "" if status.policies_age_s is None else f", confirmed {status.policies_age_s:.0f} s ago"
+    return f"version {status.policies_version}{age}"
 
 
 def reason(status: Status) -> str:

@@ -32,6 +32,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Contact:
+    """What is known of one server: when it last answered (monotonic clock, None: not yet), and why not since."""
+
+    answered_at_s: float | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class _Try:
     """One request to one server: an answer, a final refusal, or the reason why another server must be asked."""
 
@@ -63,6 +71,7 @@ class ApiClient:
         self._user_agent = user_agent
         self._token = token
         self.generation = 0
+        self._contacts: dict[str, Contact] = {}
 
     @property
     def current(self) -> str:
@@ -74,9 +83,15 @@ class ApiClient:
         """The servers known, the list to keep on disk."""
         return self._choice.servers
 
+    @property
+    def contacts(self) -> dict[str, Contact]:
+        """The servers known, each with what is known of it."""
+        return {url: self._contacts.get(url, Contact()) for url in self.servers}
+
     def set_servers(self, urls: Sequence[str]) -> None:
         """Take the cluster's own list of members; an empty list changes nothing."""
         self._choice = choice.with_servers(self._choice, urls, random.random())
+        self._contacts = {url: self._contacts[url] for url in self.servers if url in self._contacts}
 
     def set_token(self, token: str) -> None:
         """Use this access token from now on."""
@@ -178,13 +193,18 @@ class ApiClient:
 
     def _blame_slow(self, running: Mapping[asyncio.Task[_Try], str]) -> None:
         for url in running.values():
+            before = self._contacts.get(url, Contact())
+            self._contacts[url] = Contact(before.answered_at_s, "did not answer in time")
             self._choice = choice.failed(self._choice, url, time.monotonic())
 
     def _note(self, result: _Try, reasons: dict[str, str]) -> None:
         if result.reason:
             reasons[result.url] = result.reason
+            before = self._contacts.get(result.url, Contact())
+            self._contacts[result.url] = Contact(before.answered_at_s, result.reason)
             self._choice = choice.failed(self._choice, result.url, time.monotonic())
         else:
+            self._contacts[result.url] = Contact(time.monotonic())
             self._choice = choice.answered(self._choice, result.url)
             if result.leaving:
                 self._choice = choice.failed(self._choice, result.url, time.monotonic())

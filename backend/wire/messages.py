@@ -157,13 +157,14 @@ class Report(JobIdentity, frozen=True, kw_only=True):
 
 
 class ReportAnswer(Message, frozen=True, kw_only=True):
-    """`charged` is the net of the job's transfers after this report."""
+    """`charged` is the net of the job's transfers after this report; `available` is None where the server does not
+    tell."""
 
     job_id: Uuid
     state: JobState
     charged: Amount
     balance: Amount = 0
-    available: Amount = 0
+    available: Amount | None = None
     marks: tuple[str, ...] = ()
 
 

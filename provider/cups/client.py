@@ -45,6 +45,9 @@ _JOB_ATTRIBUTES: Final = (
 )
 CLASS_BIT: Final = 0x1
 MOST_COPIES: Final = 20
+MOST_WAITING: Final = 10_000
+LISTING_S: Final = 10.0
+HELD: Final = 4  # IPP's job-state pending-held
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class CupsJob:
     @property
     def over(self) -> bool:
         return self.state >= 7
+
+    @property
+    def held(self) -> bool:
+        return self.state == HELD
 
 
 @dataclass(frozen=True)
@@ -191,9 +198,28 @@ class Cupsd:
     async def queue(self, name: str) -> Queue | None:
         return next((queue for queue in await self.queues() if queue.report.name == name), None)
 
+    async def waiting(self) -> dict[int, CupsJob]:
+        """Every job that is not over, by its number: at most MOST_WAITING, oldest first."""
+        attributes = {
+            "printer-uri": ipp.uri("ipp://localhost/"),
+            "requesting-user-name": ipp.name("root"),
+            "which-jobs": ipp.keywords(["not-completed"]),
+            "limit": ipp.integer(MOST_WAITING),
+            "requested-attributes": ipp.keywords(_JOB_ATTRIBUTES),
+        }
+        message = await self._client.ask(ipp.GET_JOBS, attributes, LISTING_S)
+        found = (_job(group) for group in message.of(ipp.JOB_GROUP))
+        return {job.job_id: job for job in found if job is not None}
+
+    async def release(self, job_id: int) -> None:
+        """Let a held job go on. Raises IppRefusal where it is not held."""
+        await self._client.ask(ipp.RELEASE_JOB, self._of_job(job_id))
+
     async def cancel(self, job_id: int) -> None:
-        attributes = {"job-uri": ipp.uri(f"ipp://localhost/jobs/{job_id}"), "requesting-user-name": ipp.name("root")}
-        await self._client.ask(ipp.CANCEL_JOB, attributes)
+        await self._client.ask(ipp.CANCEL_JOB, self._of_job(job_id))
+
+    def _of_job(self, job_id: int) -> dict[str, Tagged]:
+        return {"job-uri": ipp.uri(f"ipp://localhost/jobs/{job_id}"), "requesting-user-name": ipp.name("root")}
 
 
 def _job(group: Group) -> CupsJob | None:

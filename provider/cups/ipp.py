@@ -17,6 +17,7 @@ CANCEL_JOB: Final = 0x0008
 GET_JOB_ATTRIBUTES: Final = 0x0009
 GET_JOBS: Final = 0x000A
 GET_PRINTER_ATTRIBUTES: Final = 0x000B
+RELEASE_JOB: Final = 0x000D
 CUPS_GET_PRINTERS: Final = 0x4002
 
 OPERATION_NAMES: Final = {
@@ -25,6 +26,7 @@ OPERATION_NAMES: Final = {
     GET_JOB_ATTRIBUTES: "Get-Job-Attributes",
     GET_JOBS: "Get-Jobs",
     GET_PRINTER_ATTRIBUTES: "Get-Printer-Attributes",
+    RELEASE_JOB: "Release-Job",
     CUPS_GET_PRINTERS: "CUPS-Get-Printers",
 }
 

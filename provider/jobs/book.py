@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from backend.base.clock import Clock
 from backend.wire.messages import Printing
-from provider.jobs.model import JobRecord
+from provider.jobs.model import JobRecord, Told
 from provider.journal.commit import GroupCommit
 from provider.journal.file import Damage, JournalFile, Label
 
@@ -32,6 +32,7 @@ class Book:
         self._printings: dict[int, int] = {}
         self._latest: dict[int, int] = {}
         self._unsettled: dict[str, JobRecord] = {}
+        self._told: dict[str, Told] = {}
 
     def open(self) -> list[JobRecord]:
         """Replay the journal: the records that are not settled, oldest first. Raises JournalError."""
@@ -63,6 +64,15 @@ class Book:
         """The job id of the newest known printing of the same CUPS job."""
         found = self._latest.get(_digest(_of_job(printing)))
         return None if found is None else str(UUID(int=found))
+
+    def available(self, user_name: str) -> int | None:
+        """What a server last told that this user has left, as far as the journal goes back; None: it never told."""
+        told = self._told.get(user_name)
+        return None if told is None else told.available
+
+    def note_available(self, user_name: str, told: Told) -> None:
+        """A server has told it now, whatever the clocks say."""
+        self._told[user_name] = told
 
     async def write(self, record: JobRecord) -> None:
         """Returns when the record is on the disk. Raises JournalError."""
@@ -98,6 +108,9 @@ class Book:
         except msgspec.DecodeError:
             return None
         self._keep(record)
+        known = self._told.get(record.user_name)
+        if record.told is not None and (known is None or known.at <= record.told.at):
+            self._told[record.user_name] = record.told
         return self._label(record)
 
     def _keep(self, record: JobRecord) -> None:

@@ -24,6 +24,7 @@ from provider.jobs import events as ev
 from provider.jobs import machine
 from provider.jobs.book import Book
 from provider.jobs.model import Ask, CrashCopy, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.offline import Verdict
 from provider.jobs.state import JobState, Moment, begin, is_open, resume
 from provider.journal import runs
 
@@ -42,7 +43,7 @@ class World(Protocol):
 
     async def authorise(self, record: JobRecord, deadline_s: float) -> AuthoriseAnswer | None: ...
 
-    def offline_refusal(self, record: JobRecord) -> str: ...
+    def offline_verdict(self, record: JobRecord) -> Verdict: ...
 
     def send_report(self, record: JobRecord) -> None: ...
 
@@ -130,11 +131,25 @@ class Desk:
         """Take in a run that no record knows: a backend printed without us, or the record is lost."""
         self._feed(await self._job_of(ask, job_id), ev.Adopted(run))
 
-    def reported(self, job_id: str, revision: int) -> None:
-        self._feed(job_id, ev.Reported(revision))
+    def reported(self, job_id: str, revision: int, available: int | None) -> None:
+        self._feed(job_id, ev.Reported(revision, available))
 
     def refused(self, job_id: str, revision: int, code: str) -> None:
         self._feed(job_id, ev.ReportRefused(revision, code))
+
+    def nudge(self, job_id: str) -> None:
+        """Something has happened to this job in CUPS."""
+        self._feed(job_id, ev.Nudge())
+
+    def spent_offline(self, user_name: str, but: str) -> int:
+        """The prices of what this user prints or has printed offline and no server has charged yet, `but` for a job."""
+        mine = (s.record for s in self._states.values() if s.record.user_name == user_name and s.record.job_id != but)
+        return sum(record.offline.cost for record in mine if record.offline is not None)
+
+    @property
+    def undecided(self) -> list[JobRecord]:
+        """The jobs that are on disk and may still print: held ones, waiting ones, printing ones."""
+        return [state.record for state in self._states.values() if state.on_disk and state.record.phase == "open"]
 
     @property
     def open_jobs(self) -> list[str]:
@@ -283,7 +298,7 @@ class Desk:
         decision = answer.decision if answer is not None else "no server decided"
         _log.info("job %s: %s %.0f ms after its analysis", record.job_id, decision, waited_s * 1000)
         if answer is None:
-            return ev.Undecided(token, self._world.offline_refusal(record))
+            return ev.Undecided(token, self._world.offline_verdict(record))
         return ev.Decided(token, answer)
 
     async def _remove(self, names: tuple[str, ...]) -> None:

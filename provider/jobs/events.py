@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from backend.wire.messages import AuthoriseAnswer, JobFacts
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.offline import PRINT_UNPRICED, Verdict
 
 # ---------------------------------------------------------------- events
 
@@ -76,10 +77,10 @@ class Decided:
 
 @dataclass(frozen=True)
 class Undecided:
-    """No server decided in time. `refusal` is why the policy does not let it print, "" where it does."""
+    """No server decided in time; what the policy says instead."""
 
     token: int
-    refusal: str = ""
+    verdict: Verdict = PRINT_UNPRICED
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,21 @@ class Adopted:
 
 @dataclass(frozen=True)
 class Reported:
+    """A server has this revision; `available` is what it says the user has left."""
+
     revision: int
+    available: int | None = None
 
 
 @dataclass(frozen=True)
 class ReportRefused:
     revision: int
     code: str
+
+
+@dataclass(frozen=True)
+class Nudge:
+    """Something has happened to the job in CUPS: look now, not when it was due."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ Event = (
     | Adopted
     | Reported
     | ReportRefused
+    | Nudge
     | Tick
 )
 

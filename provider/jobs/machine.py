@@ -41,8 +41,10 @@ from provider.jobs.events import (
     Event,
     Finished,
     Forget,
+    Hold,
     LookAtRuns,
     NotWritten,
+    Nudge,
     Print,
     PrinterSaid,
     RemoveRuns,
@@ -58,7 +60,8 @@ from provider.jobs.events import (
     Write,
     Written,
 )
-from provider.jobs.model import CupsState, Ending, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import CupsState, Ending, HeldFor, JobRecord, PrinterWord, RunRecord, Told
+from provider.jobs.offline import OfflineDeny, OfflineHold
 from provider.jobs.state import JobState, Moment, Step, with_ask
 
 DECIDE_S: Final = 1.8  # promise P12 is 2 s; the rest is the way back to the backend
@@ -109,7 +112,7 @@ def _session_gone(state: JobState, event: SessionGone, moment: Moment) -> Step:
     return _look(state)
 
 
-def _answer(state: JobState, reply: Finished | Deny | Wait) -> Step:
+def _answer(state: JobState, reply: Finished | Deny | Hold | Wait) -> Step:
     session = state.session
     return replace(state, session=None, ask=None), (Answer(session, reply),) if session is not None else ()
 
@@ -211,8 +214,7 @@ def _finish(state: JobState, moment: Moment) -> Step:
     record = change(state.record, cursor=change(state.record.cursor, done=True))
     state = replace(state, record=record)
     if record.documents > 1:
-        state = replace(state, stage="finishing", token=state.token + 1)
-        return state, (Write(state.token, record),)
+        return _tell(state, record, Finished())
     state, effects = _answer(state, Finished())
     if record.phase in ("ended", "settled") and rules.is_told(record):
         over = record.phase == "settled"
@@ -232,6 +234,7 @@ def _analysed(state: JobState, event: Analysed, moment: Moment) -> Step:
         phase="open",
         settled_at=None,
         refusal="",
+        held_for="",
         attempt=state.record.attempt + 1,
         authorise_id=moment.fresh_id,
         document_facts=event.facts,
@@ -247,35 +250,45 @@ def _decided(state: JobState, event: Decided, moment: Moment) -> Step:
     if state.stage != "authorising" or event.token != state.token:
         return state, ()
     answer = event.answer
+    if answer.decision != "superseded":
+        told = Told(available=answer.available, at=moment.now_ms)
+        state = replace(state, record=change(state.record, told=told))
     if answer.decision == "authorised":
-        return _print(state, offline=False)
+        return _print(replace(state, record=change(state.record, offline=None)))
     if answer.decision == "superseded" and moment.monotonic_s < state.deadline_s:
         record = change(state.record, attempt=state.record.attempt + 1, authorise_id=moment.fresh_id)
         state = replace(state, record=record, stage="writing", token=state.token + 1)
         return state, (Write(state.token, record),)
     if answer.decision == "denied":
         return _deny(state, answer.message or answer.code, moment)
-    state, effects = _answer(state, Wait(answer.message or "this job is held", 5.0))
-    asleep, _ = _sleep(state, moment, LONGEST_POLL_S)
+    if answer.decision == "held":
+        return _hold(state, "release", answer.message or "This job waits to be released.")
+    state, effects = _answer(state, Wait("a newer question of this job is with the server", 1.0))
+    asleep, _ = _sleep(state, moment, ORPHAN_LOOK_S)
     return asleep, effects
 
 
 def _undecided(state: JobState, event: Undecided, moment: Moment) -> Step:
     if state.stage != "authorising" or event.token != state.token:
         return state, ()
-    if not event.refusal:
-        return _print(state, offline=True)
-    state, effects = _answer(state, Deny(event.refusal))
-    looked, more = _look(state)  # a server may have reserved money all the same: that it was not printed is reported
-    return looked, effects + more
+    if isinstance(event.verdict, OfflineHold):
+        return _hold(state, "server", event.verdict.message)
+    if isinstance(event.verdict, OfflineDeny):
+        state, effects = _answer(state, Deny(event.verdict.message))
+        looked, more = _look(state)  # a server may have reserved money all the same: that nothing came is reported
+        return looked, effects + more
+    record = change(state.record, offline=event.verdict.charge)
+    return _tell(state, record, _permission(state, record, offline=True))
 
 
-def _print(state: JobState, *, offline: bool) -> Step:
-    session, record = state.session, state.record
-    if session is None:
-        return _look(state)
+def _hold(state: JobState, held_for: HeldFor, message: str) -> Step:
+    """Held in CUPS, where it is in nobody's way. What it waits for is on disk first, or nobody would let it go."""
+    return _tell(state, change(state.record, held_for=held_for), Hold(message))
+
+
+def _permission(state: JobState, record: JobRecord, *, offline: bool) -> Print:
     number = max([state.highest_run, *(run.number for run in record.runs)]) + 1
-    reply = Print(
+    return Print(
         job_id=record.job_id,
         name=f"{record.job_id}.{number}",
         run=number,
@@ -284,9 +297,37 @@ def _print(state: JobState, *, offline: bool) -> Step:
         incarnation=record.cursor.incarnation,
         offline=offline,
     )
-    printers = state.printers | {session}
+
+
+def _print(state: JobState) -> Step:
+    """Authorised by a server, which has it in writing."""
+    return _told_to_print(state, _permission(state, state.record, offline=False))
+
+
+def _told_to_print(state: JobState, permission: Print) -> Step:
+    if state.session is None:
+        return _look(state)
+    session, printers = state.session, state.printers | {state.session}
     state = replace(state, stage="printing", session=None, ask=None, printers=printers, wake_at_s=None)
-    return state, (Answer(session, reply),)
+    return state, (Answer(session, permission),)
+
+
+def _tell(state: JobState, record: JobRecord, reply: Finished | Hold | Print) -> Step:
+    """Tell the session once it is on disk why."""
+    state = replace(state, record=record, stage="telling", token=state.token + 1, reply=reply)
+    return state, (Write(state.token, record),)
+
+
+def _told(state: JobState, moment: Moment) -> Step:
+    reply = state.reply
+    state = replace(state, reply=None)
+    if isinstance(reply, Print):
+        return _told_to_print(state, reply)
+    if isinstance(reply, Finished | Hold):
+        state, effects = _answer(state, reply)
+        asleep, _ = _sleep(state, moment, ORPHAN_LOOK_S)
+        return asleep, effects
+    return _look(state)
 
 
 def _deny(state: JobState, message: str, moment: Moment) -> Step:
@@ -311,10 +352,8 @@ def _written(state: JobState, event: Written, moment: Moment) -> Step:
     if state.stage == "writing":
         state = replace(state, stage="authorising", token=state.token + 1)
         return state, (Authorise(state.token, state.record, state.deadline_s),)
-    if state.stage == "finishing":
-        state, effects = _answer(state, Finished())
-        asleep, _ = _sleep(state, moment, ORPHAN_LOOK_S)
-        return asleep, effects
+    if state.stage == "telling":
+        return _told(state, moment)
     if state.stage == "closing" and state.record.phase != "ended":
         return _look(state)  # a run was taken in while the ending was written: that was not the end
     if state.stage == "closing":
@@ -334,9 +373,9 @@ def _not_written(state: JobState, event: NotWritten, moment: Moment) -> Step:
         return state, ()
     if state.stage == "closing":
         return replace(state, wake_at_s=moment.monotonic_s + WRITE_AGAIN_S), ()
-    if state.stage not in ("writing", "finishing"):
+    if state.stage not in ("writing", "telling"):
         return state, ()
-    state, effects = _answer(state, Wait(event.reason, 2.0))
+    state, effects = _answer(replace(state, reply=None), Wait(event.reason, 2.0))
     if not state.on_disk and not state.record.runs:
         return replace(state, stage="over"), (*effects, Forget())
     asleep, _ = _sleep(state, moment, WRITE_AGAIN_S)
@@ -367,13 +406,14 @@ def _cups_said(state: JobState, event: CupsSaid, moment: Moment) -> Step:
 def _close(state: JobState, cups: CupsState, moment: Moment) -> Step:
     """The printing is over: what is reported stands fast from here, under an id that is on disk before it is sent."""
     record = state.record
-    printed, estimated = rules.charge(record.runs)
+    printed, estimated = rules.charge(record.runs, record.partial_charge)
     ending = Ending(
         command_id=moment.fresh_id,
         revision=record.ending.revision + 1 if record.ending else 1,
         outcome=rules.outcome_of(record, cups),
         printed=printed,
         estimated=estimated,
+        in_doubt=rules.is_in_doubt(record.runs),
     )
     doubtful = record.possible_duplicate or rules.came_out_twice(record.runs)
     record = change(record, phase="ended", ending=ending, possible_duplicate=doubtful)
@@ -385,7 +425,8 @@ def _reported(state: JobState, event: Reported, moment: Moment) -> Step:
     record = state.record
     if record.phase != "ended" or record.ending is None or record.ending.revision != event.revision:
         return state, ()
-    record = change(record, phase="settled", settled_at=moment.now_ms, refusal="")
+    told = record.told if event.available is None else Told(available=event.available, at=moment.now_ms)
+    record = change(record, phase="settled", settled_at=moment.now_ms, refusal="", told=told)
     state = replace(state, record=record)
     if state.stage != "reporting":
         return state, (Write(0, record),)
@@ -429,6 +470,10 @@ def _sleep(state: JobState, moment: Moment, seconds: float) -> Step:
     return replace(state, stage="waiting", wake_at_s=moment.monotonic_s + seconds), ()
 
 
+def _nudge(state: JobState, _event: Nudge, _moment: Moment) -> Step:
+    return _look(replace(state, cups_tries=0)) if state.stage == "waiting" else (state, ())
+
+
 def _tick(state: JobState, event: Tick, moment: Moment) -> Step:
     if state.wake_at_s is None or moment.monotonic_s < state.wake_at_s:
         return state, ()
@@ -454,5 +499,6 @@ _HANDLERS: Final[dict[type, Callable[[JobState, Any, Moment], Step]]] = {
     Adopted: _adopted,
     Reported: _reported,
     ReportRefused: _report_refused,
+    Nudge: _nudge,
     Tick: _tick,
 }

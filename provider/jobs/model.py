@@ -7,14 +7,17 @@ from typing import Literal
 
 import msgspec
 
-from backend.wire.messages import JobFacts, Outcome, Printing
-from backend.wire.pricing import Printed
+from backend.wire.messages import JobFacts, Outcome, PartialCharge, Printing
+from backend.wire.pricing import CostRule, Printed
 
 RECORD_VERSION = 1
 
 Phase = Literal["open", "denied", "ended", "settled"]
 """open: may still print. denied: told no, and nothing was printed. ended: what is to be reported stands fast.
 settled: a server has the report."""
+
+HeldFor = Literal["", "release", "server"]
+"""release: held in CUPS until a person lets it print. server: until a server answers."""
 
 Verdict = Literal["", "printed", "partly", "nothing", "unknown"]
 """What a run put on paper; "" while the printer has not been asked."""
@@ -65,14 +68,29 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     done: bool = False
 
 
-class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """What is reported, and under which command id."""
+class OfflineCharge(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt was priced while no server answered, in minor units, and by which rule it is to be charged."""
+
+    cost: int
+    rule: CostRule
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server said its user has left to print with, in minor units, and when (this machine's clock)."""
+
+    available: int
+    at: int
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is reported, and under which command id. `in_doubt`: nobody can tell how much of it was printed."""
 
     command_id: str
     revision: int
     outcome: Outcome
     printed: Printed
     estimated: bool
+    in_doubt: bool = False
 
 
 class CrashCopy(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +104,9 @@ class CrashCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A printing. `facts` are those of the last attempt, all documents so far together; times are this machine's.
-    `copies_of_crash` are printings that are this one, though they look like a person's restart."""
+    `copies_of_crash` are printings that are this one, though they look like a person's restart. `offline` is how the
+    last attempt that no server decided was priced; `told` what its user had left as a server last said with this job;
+    `partial_charge` what a run comes to of which nobody can tell how much it printed."""
 
     v: int = RECORD_VERSION
     job_id: str
@@ -111,6 +131,10 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ending: Ending | None = None
     settled_at: int | None = None
     refusal: str = ""
+    held_for: HeldFor = ""
+    offline: OfflineCharge | None = None
+    told: Told | None = None
+    partial_charge: PartialCharge = "whole"
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +151,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     documents: int = 1
     incarnation: str = ""
     orphan: bool = False
+    partial_charge: PartialCharge = "whole"
 
 
 class PrinterWord(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ the sum of them: a run again after a crash is the same printing.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from backend.wire.messages import JobFacts, Outcome
+from backend.wire.messages import JobFacts, Outcome, PartialCharge
 from backend.wire.pricing import Printed
 from provider.jobs.model import CupsState, Cursor, Evidence, JobRecord, PrinterWord, RunRecord, Verdict
 
@@ -101,13 +101,15 @@ def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:
     return replace(run, verdict=verdict, impressions=count if verdict == "partly" else None)
 
 
-def printed_by(run: RunRecord) -> tuple[Printed, bool]:
-    """What a judged run comes to, and whether that is an estimate."""
+def printed_by(run: RunRecord, partial_charge: PartialCharge = "whole") -> tuple[Printed, bool]:
+    """What a judged run comes to, and whether that is an estimate. `partial_charge` counts where nobody can tell."""
     facts = run.facts or JobFacts(impressions=0, sheets=0, estimated=True)
     if run.verdict == "nothing":
         return NOTHING, False
     if run.verdict == "partly" and run.impressions is not None:
         return part_of(facts, run.impressions), facts.estimated
+    if run.verdict == "unknown" and partial_charge == "nothing":
+        return NOTHING, True
     return whole(facts), facts.estimated or run.verdict != "printed"
 
 
@@ -124,11 +126,11 @@ def part_of(facts: JobFacts, impressions: int) -> Printed:
     return Printed(impressions=done, sheets=sheets, color_impressions=min(done, facts.color_impressions))
 
 
-def charge(runs: Iterable[RunRecord]) -> tuple[Printed, bool]:
+def charge(runs: Iterable[RunRecord], partial_charge: PartialCharge = "whole") -> tuple[Printed, bool]:
     """What a job's runs come to: the largest run of each of its documents."""
     largest: dict[int, tuple[Printed, bool]] = {}
     for run in runs:
-        found = printed_by(run)
+        found = printed_by(run, partial_charge)
         if run.document not in largest or _weight(found) > _weight(largest[run.document]):
             largest[run.document] = found
     parts = [printed for printed, _ in largest.values()]
@@ -142,7 +144,15 @@ def charge(runs: Iterable[RunRecord]) -> tuple[Printed, bool]:
 
 def is_told(record: JobRecord) -> bool:
     """Whether the ending says what the runs that are known now come to."""
-    return record.ending is not None and charge(record.runs)[0] == record.ending.printed
+    return record.ending is not None and charge(record.runs, record.partial_charge)[0] == record.ending.printed
+
+
+def is_in_doubt(runs: Sequence[RunRecord]) -> bool:
+    """Whether what some document came to is known of none of its runs: the queue's rule decided it."""
+    known: dict[int, bool] = {}
+    for run in runs:
+        known[run.document] = known.get(run.document, False) or run.verdict == "printed"
+    return any(run.verdict == "unknown" and not known[run.document] for run in runs)
 
 
 def came_out_twice(runs: Iterable[RunRecord]) -> bool:

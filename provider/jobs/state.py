@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec.structs import replace as change
 
 from backend.wire.messages import Printing
-from provider.jobs.events import Effect, Forget, SendReport
+from provider.jobs.events import Effect, Forget, Reply, SendReport
 from provider.jobs.model import Ask, JobRecord
 
 Stage = Literal[
@@ -17,7 +17,7 @@ Stage = Literal[
     "writing",
     "authorising",
     "printing",
-    "finishing",
+    "telling",
     "waiting",
     "closing",
     "reporting",
@@ -36,7 +36,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class JobState:
-    """`record` is what is on disk or on its way there; `printers` are the sessions that were told to print."""
+    """`record` is what is on disk or on its way there; `printers` are the sessions that were told to print; `reply` is
+    what the session is told as soon as the record is on disk."""
 
     record: JobRecord
     stage: Stage = "waiting"
@@ -46,6 +47,7 @@ class JobState:
     ask: Ask | None = None
     asked_at_s: float = 0.0
     printers: frozenset[int] = frozenset()
+    reply: Reply | None = None
     locked: bool = False
     highest_run: int = 0
     wake_at_s: float | None = None
@@ -93,4 +95,5 @@ def with_ask(record: JobRecord, ask: Ask) -> JobRecord:
         host=ask.host,
         device_uri=ask.device_uri,
         documents=max(record.documents, ask.documents),
+        partial_charge=ask.partial_charge,
     )

@@ -35,6 +35,7 @@ def report(record: JobRecord) -> Report:
     ending = record.ending
     if ending is None:
         raise ValueError(f"job {record.job_id} has no ending to report")
+    offline = any(run.offline and run.verdict != "nothing" for run in record.runs)
     return Report(
         command_id=CommandId(ending.command_id),
         job_id=JobId(record.job_id),
@@ -49,8 +50,10 @@ def report(record: JobRecord) -> Report:
         outcome=ending.outcome,
         printed=ending.printed,
         estimated=ending.estimated,
-        offline=any(run.offline and run.verdict != "nothing" for run in record.runs),
+        offline=offline,
         possible_duplicate=record.possible_duplicate,
+        in_doubt=ending.in_doubt,
+        offline_rule=record.offline.rule if offline and record.offline is not None else None,
         runs=tuple(_run(run) for run in record.runs),
     )
 

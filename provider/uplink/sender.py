@@ -14,13 +14,22 @@ from dataclasses import dataclass
 
 from backend.client.client import ApiClient
 from backend.client.errors import ClientError, NoServer, ServerProblem
-from backend.wire.messages import AuthoriseAnswer, Heartbeat, HeartbeatAnswer, Report, ReportAnswer
+from backend.wire.messages import (
+    AuthoriseAnswer,
+    DecisionList,
+    Heartbeat,
+    HeartbeatAnswer,
+    JobDecision,
+    Report,
+    ReportAnswer,
+)
 from provider.jobs.model import JobRecord
 from provider.uplink import messages
 from provider.uplink.machine import Outbox, Parcel
 
 REPORT_TIMEOUT_S = 10.0
 HEARTBEAT_TIMEOUT_S = 2.0
+DECISIONS_TIMEOUT_S = 2.0
 SHORTEST_BEAT_S, LONGEST_BEAT_S = 0.2, 10.0
 REFUSALS_OF_ALL = ("unauthenticated", "forbidden")  # this provider as such: no report is at fault
 
@@ -41,7 +50,7 @@ class ReportSink:
     """Where the fate of a report goes, and where its record comes from."""
 
     fetch: Callable[[str], Awaitable[JobRecord | None]]
-    reported: Callable[[str, int], None]
+    reported: Callable[[str, int, str, int | None], None]
     refused: Callable[[str, int, str], None]
 
 
@@ -112,7 +121,7 @@ class Uplink:
     async def _report(self, record: JobRecord, report: Report, sink: ReportSink) -> None:
         job_id, revision = record.job_id, report.revision
         try:
-            await self.client.call("POST", "jobs/report", report, ReportAnswer, timeout_s=REPORT_TIMEOUT_S)
+            answer = await self.client.call("POST", "jobs/report", report, ReportAnswer, timeout_s=REPORT_TIMEOUT_S)
         except ServerProblem as error:
             code = error.problem.code
             if code in REFUSALS_OF_ALL:
@@ -129,7 +138,20 @@ class Uplink:
             self._note_answer()
             self.contact.settled += 1
             self.outbox.answered(job_id, revision)
-            sink.reported(job_id, revision)
+            sink.reported(job_id, revision, record.user_name, answer.available)
+
+    async def decisions(self) -> tuple[JobDecision, ...] | None:
+        """What was decided of this provider's held jobs and is not carried out yet; None when no server answered."""
+        try:
+            found = await self.client.call("GET", "jobs/decisions", None, DecisionList, timeout_s=DECISIONS_TIMEOUT_S)
+        except ServerProblem as error:
+            _log.debug("decisions of held jobs: %s", error)  # a server of an older version does not know the question
+            return None
+        except ClientError as error:
+            self._note_failure(str(error))
+            return None
+        self._note_answer()
+        return found.decisions
 
     async def beat(self, heartbeat: Heartbeat) -> HeartbeatAnswer | None:
         """One heartbeat; None when no server took it."""

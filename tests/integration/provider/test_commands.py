@@ -165,9 +165,9 @@ def test_help_and_version_need_no_settings() -> None:
         assert run([PROGRAM, option], env=environ).stdout.startswith(("usage: inkeeper-provider", "inkeeper-provider "))
 
 
-def test_a_policy_that_is_not_available_is_named(scratch: Path) -> None:
+def test_an_allowance_that_is_no_amount_is_named(scratch: Path) -> None:
     provider = Provider(scratch, "x")
-    environ = {**os.environ, "INKEEPER_OFFLINE_POLICY": "hold"}
+    environ = {**os.environ, "INKEEPER_OFFLINE_ALLOWANCE": "five"}
     done = run([PROGRAM, "--config", provider.config, "status"], env=environ, check=False)
     assert done.returncode == 1
-    assert '"hold" is not yet available; "allow" is' in done.stderr
+    assert "[offline] allowance: 'five' is not an amount" in done.stderr

@@ -14,6 +14,7 @@ from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
 from provider.jobs.events import Finished, Print, Superseded
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
+from provider.jobs.offline import PRINT_UNPRICED, Verdict
 from tests.support.runfiles import write_run
 
 FACTS = JobFacts(impressions=2, sheets=2)
@@ -46,13 +47,13 @@ class Outside:
         self.asked.append(record.attempt)
         return AuthoriseAnswer(job_id=record.job_id, decision="authorised")
 
-    def offline_refusal(self, record: JobRecord) -> str:
-        return ""
+    def offline_verdict(self, record: JobRecord) -> Verdict:
+        return PRINT_UNPRICED
 
     def send_report(self, record: JobRecord) -> None:
         self.reports.append(record)
         if self.desk is not None and record.ending is not None:
-            asyncio.get_running_loop().call_soon(self.desk.reported, record.job_id, record.ending.revision)
+            asyncio.get_running_loop().call_soon(self.desk.reported, record.job_id, record.ending.revision, None)
 
 
 @contextlib.asynccontextmanager

@@ -30,6 +30,7 @@ from provider.cups.client import Cupsd
 from provider.enrolment import Cluster, read_cluster
 from provider.jobs.book import Book
 from provider.jobs.model import Ending, JobRecord
+from provider.jobs.offline import OfflineDeny, OfflinePrint
 from provider.service import Service
 from provider.settings import CupsSection, ProviderSection, ProviderSettings
 from provider.uplink.sender import ReportSink, Uplink
@@ -124,7 +125,7 @@ async def sending(server: Server, records: list[JobRecord]) -> AsyncIterator[tup
         return known.get(job_id)
 
     uplink = Uplink(server.client())
-    sink = ReportSink(fetch, lambda job_id, _: reported.append(job_id), lambda job_id, _, code: refused.append(code))
+    sink = ReportSink(fetch, lambda job_id, *_: reported.append(job_id), lambda job_id, _, code: refused.append(code))
     task = asyncio.create_task(uplink.run_sender(sink))
     for one in records:
         uplink.send(one)
@@ -203,7 +204,7 @@ def test_a_restored_database_is_told_the_journal_again(tmp_path: Path) -> None:
         old = [record(n, phase="settled") for n in range(3)]
         async with daemon(server, settings, Cluster(generation=1, servers=("http://a",)), old) as service:
             await until(lambda: bool(server.beats), "a heartbeat")
-            assert service.offline_refusal(old[0]) == ""
+            assert service.offline_verdict(old[0]) == OfflinePrint()
             assert server.reports == []
             server.generation = 2
             await until(lambda: len(server.reports) == 3, "the journal to be told again")
@@ -254,7 +255,7 @@ def test_a_queue_that_is_switched_off_does_not_print_without_a_server(tmp_path: 
         async with daemon(server, settings, Cluster(generation=1, servers=("http://a",)), []) as service:
             await until(lambda: bool(server.beats), "a heartbeat")
             shut = msgspec.structs.replace(record(), queue="shut")
-            await until(lambda: service.offline_refusal(shut) != "", "the policy to be known")
-            assert service.offline_refusal(shut) == "Printing on shut is switched off."
+            await until(lambda: service.offline_verdict(shut) != OfflinePrint(), "the policy to be known")
+            assert service.offline_verdict(shut) == OfflineDeny("Printing on shut is switched off.")
 
     asyncio.run(scenario())

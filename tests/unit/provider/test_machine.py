@@ -29,6 +29,7 @@ from provider.jobs.events import (
     Event,
     Finished,
     Forget,
+    Hold,
     LookAtRuns,
     NotWritten,
     Print,
@@ -48,6 +49,7 @@ from provider.jobs.events import (
 )
 from provider.jobs.machine import step
 from provider.jobs.model import Ask, CupsState, Ending, Evidence, JobRecord, PrinterWord, RunRecord
+from provider.jobs.offline import PRINT_UNPRICED, OfflineHold
 from provider.jobs.rules import NOTHING
 from provider.jobs.state import JobState, Moment, begin, resume
 
@@ -91,6 +93,8 @@ class World:
     served: Backend | None = None
     cupsd_up: bool = True
     cups: CupsState = "alive"
+    hold: bool = False
+    hold_offline: bool = False
     held: bool = False
     printed: int = 0
     run_files: dict[str, RunRecord] = field(default_factory=dict)
@@ -224,7 +228,9 @@ class World:
 
     def decide(self, token: int) -> None:
         if not self.server_up:
-            self.tell(Undecided(token))
+            self.tell(Undecided(token, OfflineHold("no server") if self.hold_offline else PRINT_UNPRICED))
+        elif self.hold:
+            self.tell(Decided(token, AuthoriseAnswer(job_id="job-1", decision="held")))
         else:
             answer = AuthoriseAnswer(job_id="job-1", decision="denied" if self.deny else "authorised")
             self.tell(Decided(token, answer))
@@ -274,6 +280,10 @@ class World:
             self.leave(backend, "completed")
         elif isinstance(reply, Deny):
             self.leave(backend, "canceled")
+        elif isinstance(reply, Hold):
+            assert self.journal["job-1"].held_for, "held before it was on disk why"
+            self.held = self.held or (self.cupsd_up and self.served is backend)
+            self.leave(backend, "alive")
         elif isinstance(reply, Superseded):
             assert backend is not self.served, "given up for an orphan"
             self.leave(backend, "alive")
@@ -338,12 +348,20 @@ class World:
         found: list[tuple[str, object]] = [("perform", n) for n in self.performable() if self.daemon_up]
         found += [("act", backend) for backend in self.backends if self.can_act(backend)]
         if self.cupsd_up and self.served is None and self.cups == "alive":
-            found.append(("start_backend", None))
+            found += [("start_backend", None)] if not self.held else [("let_go", None)] if self.may_go() else []
         if not self.cupsd_up:
             found.append(("start_cupsd", None))
         if not self.daemon_up:
             found.append(("start_daemon", None))
         return found
+
+    def may_go(self) -> bool:
+        """What the keeper looks at: the record, and what the server says now."""
+        reason = self.state.record.held_for if self.daemon_up and self.state is not None else ""
+        return (reason == "server" and self.server_up) or (reason == "release" and self.server_up and not self.hold)
+
+    def let_go(self) -> None:
+        self.held = False
 
     def performable(self) -> list[int]:
         """Everything but a write that another one goes before: the journal keeps its order."""
@@ -356,7 +374,8 @@ class World:
         return backend.alive and not backend.asking and (backend.reply is not None or self.daemon_up)
 
     def faults(self) -> list[tuple[str, object]]:
-        found: list[tuple[str, object]] = [("flip", name) for name in ("disk_full", "server_up")]
+        switches = ("disk_full", "server_up", "hold", "hold_offline")
+        found: list[tuple[str, object]] = [("flip", name) for name in switches]
         found += [("kill_wrapper", backend) for backend in self.backends if backend.alive]
         found += [("kill_inner", backend) for backend in self.backends if backend.inner == "running"]
         found += [("kill_daemon", None), ("light_fuse", 0), ("light_fuse", 1)] if self.daemon_up else []
@@ -377,6 +396,7 @@ class World:
         else:
             {
                 "start_backend": self.start_backend,
+                "let_go": self.let_go,
                 "start_cupsd": self.start_cupsd,
                 "start_daemon": self.start_daemon,
                 "kill_daemon": self.kill_daemon,
@@ -388,7 +408,7 @@ class World:
         self.tell(Tick())
 
     def come_to_rest(self) -> None:
-        self.disk_full, self.server_up, self.fuse = False, True, None
+        self.disk_full, self.server_up, self.hold, self.fuse = False, True, False, None
         if self.unwritten is not None:
             self.write(0, self.unwritten)
         for _ in range(3000):

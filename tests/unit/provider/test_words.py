@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.base.settings import SettingsError
-from backend.wire.messages import Authorise, JobFacts, Printing, Report
+from backend.wire.messages import Authorise, JobFacts, Printing, Report, ServerContact
 from backend.wire.pricing import Printed
 from provider import status
 from provider.jobs.model import Ending, JobRecord, RunRecord
@@ -58,8 +58,7 @@ def test_a_report_tells_the_runs_and_what_is_doubtful() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (ProviderSettings(offline=OfflineSection(policy="hold")), '"hold" is not yet available; "allow" is'),
-        (ProviderSettings(offline=OfflineSection(policy="allowance")), '"allowance" is not yet available'),
+        (ProviderSettings(offline=OfflineSection(policy="allowance", allowance="5 EUR")), 'write it like "5.00"'),
         (ProviderSettings(provider=ProviderSection(state_dir="here")), "must be an absolute path"),
         (ProviderSettings(provider=ProviderSection(socket="/" + "x" * 107)), "longer than 107 bytes"),
         (ProviderSettings(analysis=AnalysisSection(workers=0)), "workers must be 1 to 16"),
@@ -82,6 +81,10 @@ STATUS = status.Status(
     program_version="1",
     server="http://a",
     servers=("http://a", "http://b"),
+    contacts=(ServerContact(url="http://a", age_s=0.5), ServerContact(url="http://b", age_s=90.0)),
+    policies_version="3f2a",
+    policies_age_s=1.6,
+    held_jobs=2,
     trouble="",
     answered_age_s=0.5,
     generation=1,
@@ -111,10 +114,12 @@ def test_the_status_of_a_healthy_provider() -> None:
     assert told.healthy
     assert status.lines(told) == [
         "provider print1 1",
-        "server http://a: answers",
-        "server http://b: in reserve",
+        "server http://a: answers, in use, answered 0 s ago",
+        "server http://b: in reserve, answered 90 s ago",
         "reports not sent: 0",
         "jobs under way: 1, in the journal: 9",
+        "jobs held: 2",
+        "what queues cost and may do offline: version 3f2a, confirmed 2 s ago",
         "queue hall: tracked, idle",
         "queue attic: UNTRACKED, its jobs are not counted, stopped",
         "disk: 5120 MiB free",
@@ -123,12 +128,26 @@ def test_the_status_of_a_healthy_provider() -> None:
 
 def test_the_status_says_what_is_wrong() -> None:
     away = msgspec.structs.replace(
-        STATUS, server="", trouble="cannot be reached", backlog=3, oldest_unsent_s=61.2, refused=1
+        STATUS,
+        server="",
+        trouble="cannot be reached",
+        backlog=3,
+        oldest_unsent_s=61.2,
+        refused=1,
+        contacts=(
+            ServerContact(url="http://a", age_s=7.0, trouble="cannot be reached"),
+            ServerContact(url="http://b", trouble="did not answer in time"),
+            ServerContact(url="http://c"),
+        ),
+        policies_version="",
     )
     assert not away.healthy
     assert status.reason(away) == "no server answers: cannot be reached"
     told = status.lines(away)
-    assert "server http://a: does not answer" in told
+    assert "server http://a: does not answer (cannot be reached), answered 7 s ago" in told
+    assert "server http://b: does not answer (did not answer in time), never did" in told
+    assert "server http://c: in reserve, has not been asked yet" in told
+    assert "what queues cost and may do offline: no server has told yet" in told
     assert "reports not sent: 3, the oldest for 61 s" in told
     full = msgspec.structs.replace(
         STATUS, journal_trouble="the journal in /x cannot be written: No space left on device"

@@ -1,0 +1,99 @@
+"""Looks after jobs that are held in CUPS: lets them go, cancels them, notices that they are gone.
+
+A job that waits for a person's release is asked about at the servers each ROUND_S, so that it prints within a second
+of the click; one that waits for a server goes on by itself when one answers, the oldest first. A job that was held by
+its backend alone, while the daemon was away, goes on as soon as the daemon is there, which then decides.
+
+What is to be done is decided in provider.jobs.holds; here it is done. While nothing is held, and no job is open, nobody
+is asked anything.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from backend.base.clock import Clock
+from backend.wire.messages import JobDecision
+from provider.cups.client import Cupsd
+from provider.errors import CupsError
+from provider.jobs import holds
+from provider.jobs.desk import Desk
+from provider.jobs.holds import Decided, Step
+from provider.jobs.model import JobRecord
+from provider.uplink.sender import Uplink
+
+ROUND_S: Final = 0.5
+ROUNDS_BETWEEN_LOOKS: Final = 4  # at what CUPS lists, and at the servers where no job is held
+
+_log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """One provider's held jobs. Belongs to one event loop."""
+
+    def __init__(self, desk: Desk, cupsd: Cupsd, uplink: Uplink, clock: Clock) -> None:
+        self._desk = desk
+        self._cupsd = cupsd
+        self._uplink = uplink
+        self._clock = clock
+        self._tried_at_s: dict[str, float] = {}
+        self._round = 0
+        self._trouble = ""
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001  # one round that fails unforeseen must not be the last
+                _log.exception("held jobs could not be looked after")
+
+    async def look(self) -> None:
+        """One round."""
+        self._round += 1
+        records = self._desk.undecided
+        held = [record for record in records if record.held_for]
+        seldom = self._round % ROUNDS_BETWEEN_LOOKS == 0
+        decided = Decided(answering=not self._uplink.contact.trouble, decisions={})
+        if any(record.held_for == "release" for record in held) or (seldom and records):
+            decided = self._read(await self._uplink.decisions())
+        waits_for_server = decided.answering and any(record.held_for == "server" for record in held)
+        if decided.decisions or waits_for_server or (seldom and held):
+            await self._take(records, decided)
+        known = {record.job_id for record in records}
+        self._tried_at_s = {job_id: at_s for job_id, at_s in self._tried_at_s.items() if job_id in known}
+
+    def _read(self, decisions: Sequence[JobDecision] | None) -> Decided:
+        answering = not self._uplink.contact.trouble
+        found: dict[str, Literal["release", "cancel"]] = {one.job_id: one.decision for one in decisions or ()}
+        return Decided(answering=answering, decisions=found)
+
+    async def _take(self, records: Sequence[JobRecord], decided: Decided) -> None:
+        try:
+            listed = await self._cupsd.waiting()
+        except CupsError as error:
+            if not self._trouble:
+                _log.warning("held jobs cannot be looked after: %s", error)
+            self._trouble = str(error)
+            return
+        self._trouble = ""
+        now_s = self._clock.monotonic_s()
+        for step in holds.steps(records, listed, decided, self._tried_at_s, now_s):
+            self._tried_at_s[step.job_id] = now_s
+            await self._do(step)
+
+    async def _do(self, step: Step) -> None:
+        try:
+            if step.act == "release":
+                await self._cupsd.release(step.cups_job_id)
+                _log.info("job %d is let go on", step.cups_job_id)
+            elif step.act == "cancel":
+                await self._cupsd.cancel(step.cups_job_id)
+                _log.info("job %d is canceled, as a server was told", step.cups_job_id)
+        except CupsError as error:
+            _log.warning("job %d cannot be %sd now: %s", step.cups_job_id, step.act, error)
+            return
+        if step.act != "release":
+            self._desk.nudge(step.job_id)
