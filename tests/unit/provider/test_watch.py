@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from provider.cups.watch import CupsdWatch, tidy
+from tests.support.processes import wait_until
 
 
 def spool(folder: Path, *names: str) -> float:
@@ -60,7 +61,10 @@ def test_a_death_noticed_late_is_tidied_while_there_is_no_next_life(tmp_path: Pa
 
 
 def begin(command: list[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+    """A process that is what it will be: not in the middle of its exec any more."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    wait_until(lambda: command[-1].encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes(), 20, "its exec", 0.001)
+    return process
 
 
 async def _noticed_late(folder: Path, *, again: bool) -> None:
