@@ -18,10 +18,11 @@ import uvloop
 
 from backend.access import service as access
 from backend.access.model import ROLES
-from backend.access.settings import KNOWN, SettingInvalid, read_settings, write_setting
+from backend.access.settings import HELD_TIMEOUT_S, KNOWN, SettingInvalid, read_settings, write_setting
 from backend.access.tokens import TokenCache
 from backend.api import metrics
 from backend.api.app import build_app, openapi_bytes
+from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
 from backend.api.metrics import MetricsSettings
 from backend.api.picture import Picture
@@ -46,13 +47,13 @@ from backend.db.engine import Database, DatabaseSettings
 from backend.db.errors import DatabaseAway, DatabaseError, DatabaseRefused
 from backend.db.lockfile import ServerLock
 from backend.intake.errors import ConnectionFault, IntakeError
-from backend.intake.model import Expire, Missing, Policy
+from backend.intake.model import EndHold, Expire, Missing, Policy
 from backend.intake.service import Intake
 from backend.intake.store import Store
 from backend.intake.store_postgresql import PostgresqlStore
 from backend.intake.store_sqlite import SqliteStore
 from backend.jobs.queries import describe_jobs
-from backend.jobs.service import silent_jobs
+from backend.jobs.service import overdue_holds, silent_jobs
 from backend.notices.mail import Mailer, MailSettings
 from backend.notices.notifier import EVERY_S as NOTIFY_EVERY_S
 from backend.notices.notifier import Notifier
@@ -60,7 +61,7 @@ from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
-from backend.wire.messages import Ledger, MoneyAnswer
+from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
 
 PROGRAM = "inkeeper-server"
 DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
@@ -70,6 +71,7 @@ COLLECT_AFTER = (10_000, 20, 20)  # objects, and young collections in old ones
 READY_WITHIN_S = 2.0
 START_WITHIN_S = 30
 EXPIRE_EVERY_S = 60.0
+HOLDS_EVERY_S = 5.0
 PRUNE_EVERY_S = 300.0
 PRUNE_ROUNDS = 50
 
@@ -415,6 +417,7 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         hub=hub,
         tokens=TokenCache(database, clock),
         heartbeats=Heartbeats(database, clock, agent.identity.name),
+        desk=Desk(database, clock),
         picture=Picture(database, agent, hub, clock, ledger, patroni),
         ledger=ledger,
         openapi=openapi_bytes(),
@@ -498,8 +501,12 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
             if await database.write(cluster.prune, term, process) < cluster.PRUNE_ROWS:
                 return
 
+    async def end_holds(term: int) -> None:
+        await end_overdue_holds(services, term)
+
     duties = [
         Duty("expiry", EXPIRE_EVERY_S, expire),
+        Duty("held jobs", HOLDS_EVERY_S, end_holds),
         Duty("pruning", PRUNE_EVERY_S, prune),
         Duty("members", settings.cluster.heartbeat_s, services.agent.note_gone),
     ]
@@ -519,6 +526,22 @@ async def expire_silent(services: Services, grace_ms: int, term: int) -> None:
             await services.intake.ask(body, MoneyAnswer, actor="system:leader")
         except IntakeError as error:
             log.warning("job %s: its reservation could not be ended: %s", job_id, error)
+
+
+async def end_overdue_holds(services: Services, term: int) -> None:
+    """Cancel the jobs that nobody released in the time that the setting gives."""
+
+    def overdue(conn: sa.Connection) -> tuple[tuple[str, ...], int]:
+        timeout_s = int(read_settings(conn, HELD_TIMEOUT_S)[HELD_TIMEOUT_S])
+        return overdue_holds(conn, timeout_s * 1000) if timeout_s else ((), 0)
+
+    job_ids, held_before = await services.database.run(overdue)
+    for job_id in job_ids:
+        body = EndHold(command_id=uuid7(), job_id=job_id, term=term, held_before=held_before)
+        try:
+            await services.intake.ask(body, JobActionAnswer, actor="system:leader")
+        except IntakeError as error:
+            log.warning("job %s: it could not be canceled after its time: %s", job_id, error)
 
 
 if __name__ == "__main__":

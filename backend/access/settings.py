@@ -21,6 +21,7 @@ INITIAL_CREDIT: Final = "users.initial-credit"
 DEFAULT_RESTRICTED: Final = "users.default-restricted"
 DEFAULT_OVERDRAFT: Final = "users.default-overdraft"
 DEFAULT_COST: Final = "printers.default-cost"
+HELD_TIMEOUT_S: Final = "jobs.held-timeout-s"  # 0: a held job waits for ever
 
 
 class SettingInvalid(Exception):
@@ -45,6 +46,11 @@ def _amount(key: str, value: str) -> None:
         raise SettingInvalid(f"{key} is a whole number of minor units, 0 or more")
 
 
+def _seconds(key: str, value: str) -> None:
+    if not value.isdecimal() or int(value) > 10 * 366 * 86_400:
+        raise SettingInvalid(f"{key} is a whole number of seconds, 0 or more")
+
+
 def _switch(key: str, value: str) -> None:
     if value not in ("true", "false"):
         raise SettingInvalid(f"{key} is true or false")
@@ -59,6 +65,7 @@ KNOWN: Final[Mapping[str, Known]] = {
     DEFAULT_RESTRICTED: Known("false", _switch),
     DEFAULT_OVERDRAFT: Known("0", _amount),
     DEFAULT_COST: Known("500", _amount),
+    HELD_TIMEOUT_S: Known("86400", _seconds),
     "auth.webservices.auth-token": Known("", _text, secret=True),
     "auth.webservices.allowed-addresses": Known("", _text),
     "health.api.key": Known("", _text, secret=True),

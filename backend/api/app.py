@@ -18,6 +18,8 @@ HOT: Final[tuple[Operation, ...]] = (commands.authorise_job, commands.report_job
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *HOT,
+    commands.release_job,
+    commands.cancel_job,
     commands.enroll,
     commands.take_heartbeat,
     commands.adjust_balance,
@@ -32,6 +34,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     views.list_user_transfers,
     views.list_user_jobs,
     views.list_jobs,
+    views.list_decisions,  # before the job of any id
     views.show_job,
     views.list_queues,
     views.list_transfers,

@@ -13,24 +13,29 @@ from backend.api.services import Services
 from backend.cluster.database_switchover import perform as switch_over
 from backend.cluster.operations import perform
 from backend.cluster.patroni import PatroniError, PatroniSilent
+from backend.intake.model import Cancel, Release
 from backend.printers.service import enroll_provider, set_queue
 from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    CancelJob,
     ClusterAction,
     DatabaseSwitchover,
     Enroll,
     EnrollAnswer,
     Heartbeat,
     HeartbeatAnswer,
+    JobActionAnswer,
     MoneyAnswer,
     Name,
     Plan,
     QueueList,
+    ReleaseJob,
     Report,
     ReportAnswer,
     SetQueue,
+    Uuid,
 )
 from backend.wire.names import map_user_name
 
@@ -61,6 +66,31 @@ async def report_job(services: Services, who: Principal, body: Report) -> Report
     return Raw(await submit_job(services, who, body))
 
 
+@operation(
+    "POST",
+    "/api/v1/jobs/{job_id}/release",
+    roles=MONEY,
+    errors=("command-conflict", "overloaded", "outcome-unknown"),
+)
+async def release_job(services: Services, who: Principal, job_id: Uuid, body: ReleaseJob) -> JobActionAnswer | Raw:
+    """Let a held job print. A refusal is an answer with a `code`, not a problem."""
+    return await _act(services, who, Release(command_id=body.command_id, job_id=job_id))
+
+
+@operation(
+    "POST", "/api/v1/jobs/{job_id}/cancel", roles=MONEY, errors=("command-conflict", "overloaded", "outcome-unknown")
+)
+async def cancel_job(services: Services, who: Principal, job_id: Uuid, body: CancelJob) -> JobActionAnswer | Raw:
+    """Cancel a job that waits, or have its print server stop one that prints. A refusal is an answer with a `code`."""
+    return await _act(services, who, Cancel(command_id=body.command_id, job_id=job_id, reason=body.reason))
+
+
+async def _act(services: Services, who: Principal, body: Release | Cancel) -> Raw:
+    answer = await services.intake.submit(body, actor=who.actor)
+    services.desk.note()
+    return Raw(answer)
+
+
 @operation("POST", "/api/v1/enroll", roles=None, errors=("enrolment-refused", "name-taken", "draining"))
 async def enroll(services: Services, body: Enroll) -> EnrollAnswer:
     """Make the provider's own secret its access token, against a one-time enrolment token.
@@ -82,7 +112,11 @@ async def take_heartbeat(services: Services, who: Principal, body: Heartbeat) ->
     policies = await services.heartbeats.take(who, body)
     snapshot = services.agent.snapshot
     return HeartbeatAnswer(
-        generation=snapshot.generation, members=snapshot.listed(), queues=policies, heartbeat_s=HEARTBEAT_S
+        generation=snapshot.generation,
+        members=snapshot.listed(),
+        queues=policies,
+        heartbeat_s=HEARTBEAT_S,
+        ledger=services.ledger,
     )
 
 
@@ -123,6 +157,7 @@ async def switch_database_over(services: Services, who: Principal, body: Databas
 
 @operation("POST", "/api/v1/queues/{queue_id}", roles=ADMIN, errors=("not-found",))
 async def change_queue(services: Services, who: Principal, queue_id: QueueId, body: SetQueue) -> QueueList:
-    """Set a queue's price, switch it off or on, choose what it does while no server answers."""
+    """Set a queue's price, switch it off or on, let its jobs wait for a release, choose what it does while no server
+    answers and what a run comes to that nobody can tell of."""
     await services.database.write(set_queue, queue_id, body, actor=who.actor, role=who.role)
     return QueueList(queues=await services.picture.queues(queue_id), ledger=services.ledger)

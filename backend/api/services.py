@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from backend.access.tokens import TokenCache
+from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
 from backend.base.tally import Counts
@@ -28,6 +29,7 @@ class Services:
     hub: EventHub
     tokens: TokenCache
     heartbeats: Heartbeats
+    desk: Desk
     picture: Picture
     ledger: Ledger
     openapi: bytes

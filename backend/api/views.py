@@ -1,24 +1,26 @@
 """Operations that only read."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 from starlette.types import Scope
 
-from backend.access.model import ANYBODY, VIEWERS, Principal
+from backend.access.model import ANYBODY, PROVIDER, VIEWERS, Principal
 from backend.api.operation import Stream, operation
 from backend.api.problems import ApiProblem
 from backend.api.reading import authenticate, header
 from backend.api.services import Services
 from backend.api.stream import EventStream
 from backend.cluster import history
-from backend.jobs.queries import get_job, newest_jobs
+from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
 from backend.wire.messages import (
     UUID_PATTERN,
     ClusterEventList,
+    DecisionList,
     JobList,
+    JobState,
     MemberList,
     Name,
     QueueList,
@@ -66,6 +68,18 @@ class JobQuery(msgspec.Struct, frozen=True):
 
     limit: Limit = 50
     before: Annotated[str, Meta(pattern=f"^$|{UUID_PATTERN}")] = ""
+
+
+class JobsQuery(msgspec.Struct, frozen=True):
+    """`attention`: 1 for those that the help desk must look at. `queue` is a queue's name on any print server. Rare
+    states and a queue's jobs are looked for among the 20,000 jobs before `before`."""
+
+    limit: Limit = 50
+    before: Annotated[str, Meta(pattern=f"^$|{UUID_PATTERN}")] = ""
+    state: JobState | Literal[""] = ""
+    attention: Annotated[int, Meta(ge=0, le=1)] = 0
+    queue: Annotated[str, Meta(max_length=255)] = ""
+    user: Annotated[str, Meta(max_length=255)] = ""
 
 
 @operation("GET", "/api/v1/members", roles=ANYBODY)
@@ -124,10 +138,22 @@ async def list_user_jobs(services: Services, who: Principal, name: Name, query: 
 
 
 @operation("GET", "/api/v1/jobs", roles=VIEWERS)
-async def list_jobs(services: Services, who: Principal, query: JobQuery) -> JobList:
-    """All jobs, newest first."""
-    found = await services.database.run(newest_jobs, query.limit, query.before)
+async def list_jobs(services: Services, who: Principal, query: JobsQuery) -> JobList:
+    """Jobs, newest first: all, or those in a state, of a queue, of a user, or that the help desk must look at."""
+    chosen = Chosen(state=query.state, attention=bool(query.attention), queue=query.queue)
+    if query.user:
+        account_id = await services.database.run(account_of, map_user_name(query.user))
+        if account_id is None:
+            return JobList(jobs=(), ledger=services.ledger)
+        chosen = msgspec.structs.replace(chosen, account_id=account_id)
+    found = await services.database.run(choose_jobs, query.limit, query.before, chosen)
     return JobList(jobs=found, ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/jobs/decisions", roles=PROVIDER)
+async def list_decisions(services: Services, who: Principal) -> DecisionList:
+    """What was decided of the asking provider's jobs and is not yet carried out."""
+    return DecisionList(decisions=await services.desk.decided(who.provider_id))
 
 
 @operation("GET", "/api/v1/jobs/{job_id}", roles=VIEWERS, errors=("not-found",))

@@ -77,7 +77,14 @@ def fingerprint(topology: Topology) -> bytes:
         age_s=1.0 if topology.age_s else 0.0,
         servers=tuple(msgspec.structs.replace(server, age_s=0.0, load=0, connections=0) for server in topology.servers),
         providers=tuple(
-            msgspec.structs.replace(provider, age_s=0.0, oldest_unsent_s=0.0) for provider in topology.providers
+            msgspec.structs.replace(
+                provider,
+                age_s=0.0,
+                oldest_unsent_s=0.0,
+                disk_free_bytes=0,
+                contacts=tuple(msgspec.structs.replace(contact, age_s=0.0) for contact in provider.contacts),
+            )
+            for provider in topology.providers
         ),
         databases=tuple(
             msgspec.structs.replace(database, age_s=0.0, lag_bytes=None, lag_s=None) for database in topology.databases
@@ -124,6 +131,10 @@ def provider_view(row: ProviderSeen, queues: Sequence[QueueView]) -> ProviderVie
         queue_count=len(queues),
         age_s=-1.0 if row.age_s is None else row.age_s,
         server=row.server,
+        disk_free_bytes=row.disk_free_bytes,
+        held_jobs=row.held_jobs,
+        trouble=row.trouble,
+        contacts=row.contacts,
     )
 
 
@@ -160,6 +171,8 @@ def _provider_health(row: ProviderSeen, tracked: int) -> tuple[Health, str]:
         return "unknown", "enrolled, has not been seen yet"
     if row.age_s > SILENT_S:
         return "error", f"silent for {duration_text(row.age_s)}"
+    if row.trouble:
+        return "warning", row.trouble
     if row.backlog and row.oldest_unsent_s > OLD_REPORT_S:
         return "warning", f"{row.backlog} reports wait, the oldest for {duration_text(row.oldest_unsent_s)}"
     if 0 < row.disk_free_bytes < LITTLE_DISK_BYTES:

@@ -8,9 +8,22 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from backend.intake.model import Body, Command, Expire, Missing, Policy, Reads, Rows, Writes
+from backend.intake.model import (
+    Audit,
+    Body,
+    Cancel,
+    Command,
+    EndHold,
+    Expire,
+    Missing,
+    Policy,
+    Reads,
+    Release,
+    Rows,
+    Writes,
+)
 from backend.jobs import machine
-from backend.jobs.model import Job
+from backend.jobs.model import Job, Need, Want, need_of
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Origin
 from backend.wire.errors import REFUSALS
@@ -18,6 +31,8 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     ConfigureAccount,
+    JobActionAnswer,
+    JobState,
     Message,
     MoneyAnswer,
     Report,
@@ -45,9 +60,9 @@ def reads(commands: Iterable[Command]) -> Reads:
             jobs.add(body.job_id)
             users.add(body.user_name)
             queues.add((command.provider_id, body.queue))
-        elif isinstance(body, Expire):
+        elif isinstance(body, Expire | Release | Cancel | EndHold):
             jobs.add(body.job_id)
-            fenced = True
+            fenced = fenced or isinstance(body, Expire | EndHold)
         else:
             users.add(body.user_name)
     return Reads(sorted(claims.items()), sorted(jobs), sorted(users), sorted(queues), [], fenced)
@@ -96,6 +111,9 @@ class _Batch:
         self._answered = dict(rows.answers)
         self._answers: list[tuple[str, str]] = []
         self._changed: set[str] = set()  # jobs
+        self._needs = {job_id: need_of(job) for job_id, job in rows.jobs.items()}  # as it was before
+        self._reasons: dict[str, str] = {}  # of jobs canceled by hand
+        self._audits: list[Audit] = []
 
     def take(self, command: Command) -> Result:
         before = self._answered.get(command.command_id)
@@ -118,7 +136,18 @@ class _Batch:
             changed_jobs=[job for job in jobs if job.job_id in self._rows.jobs],
             stripes=self._book.stripes,
             event=event,
+            wants=self._wants(jobs),
+            audits=self._audits,
         )
+
+    def _wants(self, changed: Sequence[Job]) -> list[Want]:
+        """What is to be noted of jobs that need somebody else than before."""
+        found: list[Want] = []
+        for job in changed:
+            need, reason = need_of(job), self._reasons.get(job.job_id, "")
+            if need != self._needs.get(job.job_id, Need.NOBODY) or (need and reason):
+                found.append(Want(job.job_id, job.provider_id, need, reason))
+        return found
 
     def _decide(self, command: Command) -> Message:
         body: Body = command.body
@@ -126,6 +155,10 @@ class _Batch:
             return self._job(command, body)
         if isinstance(body, Expire):
             return self._expire(command, body)
+        if isinstance(body, Release | Cancel):
+            return self._act(command, body)
+        if isinstance(body, EndHold):
+            return self._end_hold(command, body)
         user = self._rows.users.get(body.user_name)
         if user is None:
             return _refused("user-unknown")
@@ -164,6 +197,32 @@ class _Batch:
         self._changed.add(body.job_id)
         return _done(self._book.accounts[changed.account_id], 0)
 
+    def _act(self, command: Command, body: Release | Cancel) -> Message:
+        job = self._jobs.get(body.job_id)
+        if job is None:
+            return JobActionAnswer(code="job-unknown", message=f"{REFUSALS['job-unknown']}.", state="canceled")
+        origin = Origin(command.command_id, command.actor, self._rows.now, body.job_id)
+        reason = body.reason if isinstance(body, Cancel) else ""
+        changed, answer = (machine.cancel if isinstance(body, Cancel) else machine.release)(job, origin)
+        if changed is not None:
+            self._changed.add(body.job_id)
+            self._reasons[body.job_id] = reason
+            action = "job-canceled" if isinstance(body, Cancel) else "job-released"
+            role = command.actor.partition(":")[0]
+            self._audits.append(Audit(command.actor[:255], role[:16], action, body.job_id, reason))
+        return answer
+
+    def _end_hold(self, command: Command, body: EndHold) -> Message:
+        job = self._jobs.get(body.job_id)
+        if job is None:
+            return JobActionAnswer(code="job-unknown", message=f"{REFUSALS['job-unknown']}.", state="canceled")
+        origin = Origin(command.command_id, command.actor, self._rows.now, body.job_id, term=body.term)
+        changed = machine.end_hold(job, body.held_before, origin) if body.term == self._rows.term else None
+        if changed is None:
+            return JobActionAnswer(code="superseded", message=f"{REFUSALS['superseded']}.", state=_state(job))
+        self._changed.add(body.job_id)
+        return JobActionAnswer(state=_state(job))
+
     def _move(self, account: Account, body: Adjust | SetBalance, origin: Origin) -> Message:
         amount = body.amount if isinstance(body, Adjust) else body.balance - account.balance
         if abs(account.balance + amount) > MAX_AMOUNT:
@@ -187,6 +246,10 @@ class _Batch:
     def _limit_message(self, account: Account) -> str:
         ledger = self._policy.ledger
         return f"Only {money_text(account.available, ledger.decimals, ledger.currency)} is available."
+
+
+def _state(job: Job) -> JobState:
+    return job.state  # type: ignore[return-value]  # the machine writes JobState's words only
 
 
 def _leave(body: Adjust | SetBalance) -> int:

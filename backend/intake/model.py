@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from backend.jobs.model import Job, QueueRow, UserRow
+from backend.jobs.model import Job, QueueRow, UserRow, Want
 from backend.ledger.model import Account, Stripe, Transfer
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, Message, Millis, Report, SetBalance, Uuid
 
@@ -23,7 +23,35 @@ class Expire(Message, frozen=True, kw_only=True):
     silent_since: Millis = 2**53
 
 
-Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | Expire
+class Release(Message, frozen=True, kw_only=True):
+    """`ReleaseJob` with the job it is about. Never crosses the wire."""
+
+    command_id: Uuid
+    job_id: Uuid
+
+
+class Cancel(Message, frozen=True, kw_only=True):
+    """`CancelJob` with the job it is about. Never crosses the wire."""
+
+    command_id: Uuid
+    job_id: Uuid
+    reason: str = ""
+
+
+class EndHold(Message, frozen=True, kw_only=True):
+    """The leader cancels a job that nobody released in time. Never crosses the wire.
+
+    Refused where `term` is over, like `Expire`. What has been released, canceled or held anew meanwhile (it was held
+    at `held_before` or later) stays as it is.
+    """
+
+    command_id: Uuid
+    job_id: Uuid
+    term: int
+    held_before: Millis
+
+
+Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | Expire | Release | Cancel | EndHold
 
 
 class Command(msgspec.Struct, gc=False, frozen=True):
@@ -65,6 +93,16 @@ class Rows(msgspec.Struct, gc=False):
     term: int = 0  # the leader's, where the batch is fenced
 
 
+class Audit(msgspec.Struct, gc=False, frozen=True):
+    """Who did something by hand, for the audit log."""
+
+    actor: str
+    role: str
+    action: str
+    subject: str
+    detail: str
+
+
 class Writes(msgspec.Struct, gc=False):
     """What a batch writes, besides what it claimed. `new_jobs` of the jobs were not there before. `event` is the
     changed jobs' ids as a JSON list, or ""."""
@@ -77,6 +115,8 @@ class Writes(msgspec.Struct, gc=False):
     changed_jobs: list[Job]
     stripes: dict[int, Stripe]
     event: str
+    wants: list[Want] = []  # of jobs whose need is another than before
+    audits: list[Audit] = []
 
 
 class Missing(msgspec.Struct, frozen=True):

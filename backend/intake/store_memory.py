@@ -8,8 +8,8 @@ import asyncio
 import copy
 from collections.abc import Callable
 
-from backend.intake.model import Reads, Rows, Writes
-from backend.jobs.model import Job, QueueRow, UserRow
+from backend.intake.model import Audit, Reads, Rows, Writes
+from backend.jobs.model import Job, QueueRow, UserRow, Want
 from backend.ledger.model import Account, Stripe, Transfer
 
 
@@ -26,6 +26,8 @@ class MemoryStore:
         self.transfers: list[Transfer] = []
         self.stripes: dict[int, Stripe] = {}
         self.events: list[str] = []
+        self.wants: dict[str, Want] = {}
+        self.audits: list[Audit] = []
         self.term = 0
         self.one_at_a_time = asyncio.Lock()
 
@@ -76,6 +78,11 @@ class MemorySession:
             total.debits += moved.debits
         if writes.event:
             store.events.append(writes.event)
+        for want in writes.wants:
+            store.wants.pop(want.job_id, None)
+            if want.need:
+                store.wants[want.job_id] = want
+        store.audits += writes.audits
         await self.abort()
 
     async def abort(self) -> None:

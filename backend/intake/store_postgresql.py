@@ -17,8 +17,8 @@ from backend.db.arrays import Encode, bigints, encoder, texts, uuids
 from backend.db.dial import Dialer
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Reads, Rows, Writes
-from backend.jobs.model import Job, QueueRow, UserRow
+from backend.intake.model import Audit, Reads, Rows, Writes
+from backend.jobs.model import Job, QueueRow, UserRow, Want
 from backend.ledger.model import Account, Transfer
 
 PREPARE_TIMEOUT_S = 3.0
@@ -51,10 +51,11 @@ _JOB_TYPES = {
     "job_id": "uuid",
     **dict.fromkeys(("user_name", "title", "host", "state", "code", "rule", "facts", "printing"), "text"),
 }
-_JOB_FIXED = ("job_id", "provider_id", "queue_id", "account_id", "user_name", "title", "host", "printing", "created_at")
+_JOB_FIXED = ("job_id", "provider_id", "account_id", "user_name", "printing", "created_at")
 _JOB_CHANGING = tuple(name for name in JOB_COLUMNS if name not in _JOB_FIXED)
-# A job's facts and printing are long and never needed again: they are written, not read. "" leaves the facts as they
-# are.
+# A job's host, facts and printing are long and never needed again: they are written, not read. "" leaves host and
+# facts as they are.
+_JOB_KEPT = ("host", "facts")
 JOB_READ = tuple(name for name in JOB_COLUMNS if name not in ("facts", "printing", "host"))
 _ACCOUNT_READ = ", ".join(f"a.{name}" for name in ACCOUNT_COLUMNS)
 _ACCOUNT_CHANGING = tuple(name for name in ACCOUNT_COLUMNS if name not in ("account_id", "kind", "name"))
@@ -62,6 +63,9 @@ _ACCOUNT_TYPES = {"kind": "text", "name": "text", "restricted": "boolean"}
 _TRANSFER_TYPES = {"kind": "smallint", "job_id": "uuid", "command_id": "uuid"} | dict.fromkeys(
     ("code", "actor", "comment"), "text"
 )
+
+
+_WANT_TYPES = {"job_id": "uuid", "need": "smallint", "reason": "text"}
 
 
 class _Parameters:
@@ -103,8 +107,10 @@ def _write_sql() -> str:
     events = number.rows(("data",), {}, "text")
     answers = number.rows(("command_id", "fingerprint", "answer"), {"command_id": "uuid"}, "text")
     set_account = ", ".join(f"{name} = excluded.{name}" for name in _ACCOUNT_CHANGING)
-    set_job = ", ".join(f"{name} = excluded.{name}" for name in _JOB_CHANGING if name != "facts")
-    set_facts = "facts = CASE WHEN excluded.facts = '' THEN old.facts ELSE excluded.facts END"
+    set_job = ", ".join(f"{name} = excluded.{name}" for name in _JOB_CHANGING if name not in _JOB_KEPT)
+    set_kept = ", ".join(
+        f"{name} = CASE WHEN excluded.{name} = '' THEN old.{name} ELSE excluded.{name} END" for name in _JOB_KEPT
+    )
     return f"""
     WITH transfers AS (
       INSERT INTO transfer ({", ".join(Transfer.__struct_fields__)}) {transfers}
@@ -113,7 +119,7 @@ def _write_sql() -> str:
     ), new_jobs AS (
       INSERT INTO job ({", ".join(JOB_COLUMNS)}) {new_jobs}
     ), changed_jobs AS (
-      {_upsert("job", JOB_COLUMNS, changed_jobs, f"{set_job}, {set_facts}")}
+      {_upsert("job", JOB_COLUMNS, changed_jobs, f"{set_job}, {set_kept}")}
     ), stripes AS (
       INSERT INTO account_stripe AS s (account_id, stripe, credits_posted, debits_posted) {stripes}
       ON CONFLICT (account_id, stripe) DO UPDATE SET
@@ -124,6 +130,24 @@ def _write_sql() -> str:
     )
     INSERT INTO command (command_id, fingerprint, answer, at)
     SELECT command_id, decode(fingerprint, 'hex'), answer, {NOW} FROM ({answers}) AS a
+    """
+
+
+def _desk_sql() -> str:
+    """What few batches write: the jobs somebody must do something about, and who did something by hand."""
+    number = _Parameters()
+    wants = number.rows(Want.__struct_fields__, _WANT_TYPES)
+    done = number.array("uuid")
+    audits = number.rows(Audit.__struct_fields__, {}, "text")
+    changing = ", ".join(f"{name} = excluded.{name}" for name in ("provider_id", "need", "since", "reason"))
+    return f"""
+    WITH wants AS (
+      INSERT INTO job_need ({", ".join(Want.__struct_fields__)}, since) SELECT w.*, {NOW} FROM ({wants}) AS w
+      ON CONFLICT (job_id) DO UPDATE SET {changing}
+    ), done AS (
+      DELETE FROM job_need WHERE job_id = ANY ({done})
+    )
+    INSERT INTO audit (at, {", ".join(Audit.__struct_fields__)}) SELECT {NOW}, a.* FROM ({audits}) AS a
     """
 
 
@@ -142,13 +166,15 @@ STATEMENTS: dict[bytes, str] = {
         WHERE a.account_id IN (
           SELECT account_id FROM users WHERE name = ANY ($1::text[]) UNION SELECT unnest($2::bigint[]))
         ORDER BY a.account_id FOR NO KEY UPDATE OF a""",
-    b"queues": """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost
+    b"queues": """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost,
+          q.hold_jobs
         FROM unnest($1::bigint[], $2::text[]) AS k (provider_id, name)
         JOIN queue q ON q.provider_id = k.provider_id AND q.name = k.name JOIN provider p ON p.provider_id =
         q.provider_id""",
     b"now": f"SELECT {NOW}",
     b"term": "SELECT term FROM term WHERE one = 1 FOR SHARE",
     b"write": _write_sql(),
+    b"desk": _desk_sql(),
     b"replays": "SELECT pg_logical_emit_message(true, 'inkeeper', 'r')",
     b"commit": "COMMIT",
     b"rollback": "ROLLBACK",
@@ -206,10 +232,11 @@ class PostgresqlSession:
         write: Statement = (
             (b"write", _write_params(writes, self._claims, self._stripe)) if writes.answers else (b"replays", ())
         )
+        desk: list[Statement] = [(b"desk", _desk_params(writes))] if writes.wants or writes.audits else []
         connection.warnings.clear()
         self._open = False
         try:
-            results = await connection.run((write, (b"commit", ())), self._commit_timeout_s)
+            results = await connection.run([write, *desk, (b"commit", ())], self._commit_timeout_s)
         except ConnectionLost as error:
             raise self._lost(str(error), commit_sent=True) from error
         except StatementFailed as error:
@@ -319,6 +346,14 @@ def _write_params(writes: Writes, claims: dict[str, str], stripe: int) -> list[b
     ]
 
 
+def _desk_params(writes: Writes) -> list[bytes]:
+    return [
+        *_WANTS.encode([want for want in writes.wants if want.need]),
+        uuids([want.job_id for want in writes.wants if not want.need]),
+        *_AUDITS.encode(writes.audits),
+    ]
+
+
 class _Columns:
     """Rows as one parameter a column, in the order of `names`."""
 
@@ -337,6 +372,8 @@ class _Columns:
 _TRANSFERS = _Columns(Transfer.__struct_fields__, _TRANSFER_TYPES)
 _ACCOUNTS = _Columns(ACCOUNT_COLUMNS, _ACCOUNT_TYPES)
 _JOBS = _Columns(JOB_COLUMNS, _JOB_TYPES)
+_WANTS = _Columns(Want.__struct_fields__, _WANT_TYPES)
+_AUDITS = _Columns(Audit.__struct_fields__, dict.fromkeys(Audit.__struct_fields__, "text"))
 _integers = encoder("integer")
 
 

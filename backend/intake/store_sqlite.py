@@ -9,10 +9,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Reads, Rows, Writes
+from backend.intake.model import Audit, Reads, Rows, Writes
 from backend.jobs.model import Job, QueueRow, UserRow
 from backend.ledger.model import Account, Transfer
 
@@ -41,12 +41,16 @@ UPDATE_ACCOUNT = _update("account", "account_id", ACCOUNT_COLUMNS[1:])
 ADD_STRIPE = """INSERT INTO account_stripe (account_id, stripe, credits_posted, debits_posted) VALUES (?, ?, ?, ?)
     ON CONFLICT (account_id, stripe) DO UPDATE SET credits_posted = credits_posted + excluded.credits_posted,
       debits_posted = debits_posted + excluded.debits_posted"""
+PUT_WANT = """INSERT OR REPLACE INTO job_need (job_id, provider_id, need, reason, since) VALUES (?, ?, ?, ?, ?)"""
+DROP_WANT = "DELETE FROM job_need WHERE job_id = ?"
+PUT_AUDIT = "INSERT INTO audit (at, actor, role, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)"
 READ_USERS = """SELECT name, account_id, disabled, disabled_until FROM users
     WHERE name IN (SELECT value FROM json_each(?))"""
 LOCK_ACCOUNTS = f"""SELECT {", ".join(ACCOUNT_COLUMNS)} FROM account WHERE account_id IN (
     SELECT account_id FROM users WHERE name IN (SELECT value FROM json_each(?))
     UNION SELECT value FROM json_each(?)) ORDER BY account_id"""
-READ_QUEUES = """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost
+READ_QUEUES = """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q.disabled_until, q.cost,
+      q.hold_jobs
     FROM json_each(?) k JOIN queue q ON q.provider_id = k.value ->> 0 AND q.name = k.value ->> 1
     JOIN provider p ON p.provider_id = q.provider_id"""
 
@@ -135,10 +139,7 @@ class SqliteSession:
             answers=answers,
             jobs={row[0]: Job(*row) for row in jobs},
             users={row[0]: UserRow(row[0], row[1], bool(row[2]), row[3]) for row in users},
-            queues={
-                (row[1], row[2]): QueueRow(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6])
-                for row in queues
-            },
+            queues={(row[1], row[2]): _queue(*row) for row in queues},
             accounts={row[0]: Account(row[0], row[1], row[2], bool(row[3]), *row[4:14]) for row in accounts},
             term=int(connection.execute("SELECT term FROM term").fetchone()[0]) if reads.fenced else 0,
         )
@@ -156,6 +157,14 @@ class SqliteSession:
         )
         if writes.event:
             connection.execute(f"INSERT INTO event (at, kind, data, term) VALUES ({NOW}, 'jobs', ?, 0)", [writes.event])
+        for want in writes.wants:
+            if want.need:
+                values = (want.job_id, want.provider_id, want.need, want.reason, writes.now)
+                connection.execute(PUT_WANT, values)
+            else:
+                connection.execute(DROP_WANT, (want.job_id,))
+        audits = [(writes.now, *row) for row in _tuples(writes.audits, Audit.__struct_fields__)]
+        connection.executemany(PUT_AUDIT, audits)
         connection.executemany(
             "INSERT INTO command (command_id, fingerprint, answer, at) VALUES (?, ?, ?, ?)",
             [(key, bytes.fromhex(self._claims[key]), answer, writes.now) for key, answer in writes.answers],
@@ -170,6 +179,10 @@ class SqliteSession:
         if self._connection is not None:
             self._connection.close()  # rolls an open transaction back
             self._connection = None
+
+
+def _queue(*row: Any) -> QueueRow:
+    return QueueRow(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], bool(row[7]))
 
 
 def _tuples(rows: Iterable[object], names: Sequence[str]) -> list[tuple[object, ...]]:

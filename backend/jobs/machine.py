@@ -4,24 +4,34 @@ Terms fence decisions, never facts: an `authorise` older than what is known does
 absolute, and leaves the job's net charge at the price of one printing, whatever came before it and in whatever order.
 """
 
-import functools
+from typing import Final
 
 import msgspec
 
-from backend.jobs.model import Job, Mark, QueueRow, UserRow, mark_names
+from backend.jobs.model import Job, Mark, QueueRow, UserRow, analysed, decode_rule, mark_names
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Kind, Origin
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import Authorise, AuthoriseAnswer, JobIdentity, Ledger, Report, ReportAnswer
-from backend.wire.pricing import CostRule, Printed, money_text, price
+from backend.wire.messages import (
+    Authorise,
+    AuthoriseAnswer,
+    Decision,
+    JobActionAnswer,
+    JobIdentity,
+    Ledger,
+    Report,
+    ReportAnswer,
+)
+from backend.wire.pricing import Printed, money_text, price
 
 _encode = msgspec.json.encode
 
-
-@functools.lru_cache(maxsize=4096)
-def decode_rule(text: str) -> CostRule:
-    """A stored cost rule; a few rules serve thousands of jobs, so decoding is remembered."""
-    return msgspec.json.decode(text, type=CostRule)
+HELD: Final = "held-for-release"
+CANCEL_REQUESTED: Final = "cancel-requested"  # a person wants it canceled, its print server has not said that it is
+_BY_HAND: Final = {CANCEL_REQUESTED: "canceled-by-operator"} | {
+    code: code for code in ("canceled-by-operator", "hold-expired")
+}
+"""A job's codes that say that it was canceled here, and what each becomes when the job is over."""
 
 
 def authorise(
@@ -37,18 +47,22 @@ def authorise(
     if job is not None and body.attempt <= job.attempt:
         return None, AuthoriseAnswer(job_id=body.job_id, decision="superseded", code="superseded")
     account = book.accounts[job.account_id if job else user.account_id if user else UNASSIGNED]
+    released = job is not None and _asks_for_what_was_released(job, body, queue)
     job = _taken(job, body, queue, account, origin)
     _void(book, account, job, origin)
     rule = decode_rule(queue.cost)
-    printed = Printed(
-        impressions=body.facts.impressions, sheets=body.facts.sheets, color_impressions=body.facts.color_impressions
-    )
-    cost = price(rule, printed)
+    cost = price(rule, analysed(job))
     job.rule = queue.cost
     due = max(0, cost - job.charged)
-    refusal = _refusal(queue, user, account, due, origin.at)
-    if refusal:
-        job.state, job.code = "denied", refusal
+    decision: Decision = "authorised"
+    if refusal := _BY_HAND.get(job.code) or _refusal(queue, user, account, due, origin.at):
+        decision = "denied"
+        job.state, job.code = "canceled" if job.code in _BY_HAND else "denied", refusal
+        job.marks &= ~Mark.CANCEL_REQUESTED  # its print server knows by this answer
+    elif queue.hold_jobs and not released:
+        decision, refusal = "held", HELD
+        job.state, job.code = "held", HELD
+        job.marks &= ~Mark.RELEASED
     else:
         job.state, job.code = "authorised", ""
         if due:
@@ -56,7 +70,7 @@ def authorise(
             job.reserved = due
     answer = AuthoriseAnswer(
         job_id=job.job_id,
-        decision="denied" if refusal else "authorised",
+        decision=decision,
         code=refusal,
         message=_message(refusal, account, cost, ledger) if refusal else "",
         cost=cost,
@@ -78,7 +92,7 @@ def report(
     was_expired = job is not None and job.state == "in_doubt"
     job = _taken(job, body, queue, account, origin)
     job.revision = body.revision
-    job.rule = job.rule or queue.cost
+    job.rule = _encode(body.offline_rule).decode() if body.offline_rule else job.rule or queue.cost
     due = price(decode_rule(job.rule), body.printed) - job.charged
     job.charged += due
     _mark(job, body, account)
@@ -90,8 +104,62 @@ def report(
     _post_rest(book, account, job, due, code, origin)
     _count(book, account, job, body.printed)
     if not newer_attempt_open:
-        job.state, job.code = body.outcome, ""
+        job.state, job.code = body.outcome, "" if body.outcome == "completed" else _BY_HAND.get(job.code, "")
+        job.marks &= ~Mark.CANCEL_REQUESTED
     return job, _report_answer(job, account)
+
+
+def release(job: Job, origin: Origin) -> tuple[Job | None, JobActionAnswer]:
+    """Let a held job print. It is what it was when it was held that may print: `authorise` looks."""
+    if job.state != "held":
+        return None, _action(job, "job-not-held")
+    job.state, job.code = "released", ""
+    job.marks |= Mark.RELEASED
+    job.updated_at = origin.at
+    return job, _action(job)
+
+
+def cancel(job: Job, origin: Origin) -> tuple[Job | None, JobActionAnswer]:
+    """A job that waits is canceled at once; of one that may be printing its print server is told, and says what was
+    printed of it."""
+    if job.state in ("held", "released"):
+        _cancel_waiting(job, "canceled-by-operator", origin)
+    elif job.state in ("authorised", "printing"):
+        job.code = CANCEL_REQUESTED
+        job.marks |= Mark.CANCEL_REQUESTED
+        job.updated_at = origin.at
+    else:
+        return None, _action(job, "job-not-held")
+    return job, _action(job)
+
+
+def end_hold(job: Job, held_before: int, origin: Origin) -> Job | None:
+    """Cancel a job that nobody released in time. None when it does not wait any more, or since `held_before` or later
+    only."""
+    if job.state != "held" or job.updated_at >= held_before:
+        return None
+    _cancel_waiting(job, "hold-expired", origin)
+    job.term = origin.term
+    return job
+
+
+def _cancel_waiting(job: Job, code: str, origin: Origin) -> None:
+    job.state, job.code = "canceled", code
+    job.marks |= Mark.CANCEL_REQUESTED
+    job.updated_at = origin.at
+
+
+def _action(job: Job, code: str = "") -> JobActionAnswer:
+    text = f"{REFUSALS[code]}." if code else ""
+    return JobActionAnswer(code=code, message=text, state=job.state)  # type: ignore[arg-type]  # JobState's words only
+
+
+def _asks_for_what_was_released(job: Job, body: Authorise, queue: QueueRow) -> bool:
+    facts = body.facts
+    return bool(job.marks & Mark.RELEASED) and (
+        (facts.impressions, facts.sheets, facts.color_impressions, facts.copies, queue.queue_id)
+        == (job.impressions, job.sheets, job.color_impressions, job.copies, job.queue_id)
+    )
 
 
 def expire(book: Book, job: Job, silent_since: int, origin: Origin) -> Job | None:
@@ -103,6 +171,9 @@ def expire(book: Book, job: Job, silent_since: int, origin: Origin) -> Job | Non
     rules.end_unposted(book, account, job.reserved_sequence, job.reserved, Kind.EXPIRED, origin)
     job.reserved_sequence = job.reserved = 0
     job.state = "in_doubt"
+    job.marks &= (
+        ~Mark.CANCEL_REQUESTED
+    )  # a person must look now; that it was canceled its print server hears when it asks
     job.updated_at = origin.at
     job.term = origin.term
     return job
@@ -139,6 +210,9 @@ def _taken(job: Job | None, body: JobIdentity, queue: QueueRow, account: Account
     if body.attempt > job.attempt:  # the same attempt's facts are known already
         facts = body.facts
         job.attempt = body.attempt
+        if job.queue_id != queue.queue_id:  # moved
+            job.queue_id, job.rule = queue.queue_id, ""
+        job.title, job.host = body.title, body.host or job.host
         job.impressions = facts.impressions
         job.sheets = facts.sheets
         job.color_impressions = facts.color_impressions
@@ -240,5 +314,6 @@ def _report_answer(job: Job, account: Account) -> ReportAnswer:
         state=job.state,  # type: ignore[arg-type]  # the machine writes JobState's words only
         charged=job.charged,
         balance=account.balance,
+        available=account.available,
         marks=mark_names(job.marks) if job.marks else (),
     )

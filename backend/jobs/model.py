@@ -1,10 +1,12 @@
 """A job as plain values: the row that is kept of a printing, and what the machine must know of its user and queue."""
 
 import enum
+import functools
 
 import msgspec
 
 from backend.wire.messages import JobView
+from backend.wire.pricing import CostRule, Printed, price
 
 
 class Mark(enum.IntFlag):
@@ -16,8 +18,22 @@ class Mark(enum.IntFlag):
     EXCESS = 8  # more was printed than was reserved
     POSSIBLE_DUPLICATE = 16  # a crash left it unknown whether an earlier run had printed
     UNASSIGNED = 32  # its user has no account
-    RELEASED = 64  # a person let it print
+    RELEASED = 64  # a person let it print; taken off where it asks for something else than was released
     IN_DOUBT = 128  # nobody can tell how much of it was printed; the queue's rule decided
+    CANCEL_REQUESTED = 256  # a person, or a time-out, canceled it; its print server has not said yet that it is over
+
+
+class Need(enum.IntEnum):
+    """Who must do something about a job: nobody, as with nearly all, or one of these. Kept in a table of its own, so
+    that the few are found among millions and the many pay nothing for it."""
+
+    NOBODY = 0
+    LOOK = 1  # the help desk: its charge is in doubt
+    RELEASE = 2  # the help desk: it waits to be released
+    CARRY_OUT = 3  # its print server: it was released or canceled
+
+
+LOOK_MARKS = Mark.EXCESS | Mark.POSSIBLE_DUPLICATE | Mark.UNASSIGNED | Mark.IN_DOUBT
 
 
 class Job(msgspec.Struct, gc=False):
@@ -62,6 +78,7 @@ class QueueRow(msgspec.Struct, gc=False, frozen=True):
     disabled: bool
     disabled_until: int
     cost: str
+    hold_jobs: bool = False
 
 
 class UserRow(msgspec.Struct, gc=False, frozen=True):
@@ -71,6 +88,30 @@ class UserRow(msgspec.Struct, gc=False, frozen=True):
     account_id: int
     disabled: bool
     disabled_until: int
+
+
+class Want(msgspec.Struct, gc=False, frozen=True):
+    """A job's need as it is kept. `reason` is for the person whose job was canceled."""
+
+    job_id: str
+    provider_id: int
+    need: int
+    reason: str = ""
+
+
+def need_of(job: Job) -> int:
+    """Whose turn it is. A job that waits to be released or carried out comes to be looked at once that is over."""
+    state, marks = job.state, job.marks
+    if state in ("authorised", "completed") and not marks & _NEEDY:  # nearly all of them
+        return Need.NOBODY
+    if marks & Mark.CANCEL_REQUESTED or state == "released":
+        return Need.CARRY_OUT
+    if state == "held":
+        return Need.RELEASE
+    return Need.LOOK if state == "in_doubt" or marks & LOOK_MARKS else Need.NOBODY
+
+
+_NEEDY = int(LOOK_MARKS | Mark.CANCEL_REQUESTED)
 
 
 def mark_names(marks: int) -> tuple[str, ...]:
@@ -97,4 +138,16 @@ def view(job: Job, provider: str, queue: str) -> JobView:
         marks=mark_names(job.marks) if job.marks else (),
         created_at=job.created_at,
         updated_at=job.updated_at,
+        cost=price(decode_rule(job.rule), analysed(job)) if job.rule else 0,
     )
+
+
+def analysed(job: Job) -> Printed:
+    """What the analysis found, as it is priced."""
+    return Printed(impressions=job.impressions, sheets=job.sheets, color_impressions=job.color_impressions)
+
+
+@functools.lru_cache(maxsize=4096)
+def decode_rule(text: str) -> CostRule:
+    """A stored cost rule; a few rules serve thousands of jobs, so decoding is remembered."""
+    return msgspec.json.decode(text, type=CostRule)

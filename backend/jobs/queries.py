@@ -5,16 +5,18 @@ its own. A print server with a wrong clock gets its jobs listed at the wrong pla
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
-from backend.jobs.model import Job, view
-from backend.jobs.tables import job
+from backend.jobs.model import Job, Need, view
+from backend.jobs.tables import job, job_need
 from backend.printers.tables import provider, queue
 from backend.wire.messages import JobView
 
 MAX_LIMIT = 500
+LOOKED_AT = 20_000
 
 _JOBS = job.outerjoin(queue, queue.c.queue_id == job.c.queue_id).outerjoin(
     provider, provider.c.provider_id == job.c.provider_id
@@ -30,6 +32,53 @@ def newest_jobs(conn: sa.Connection, limit: int, before: str, account_id: int | 
     if account_id is not None:
         statement = statement.where(job.c.account_id == account_id)
     return tuple(_view(row) for row in conn.execute(statement))
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Which jobs a person wants to see; `account_id` None: of everybody."""
+
+    state: str = ""
+    attention: bool = False
+    queue: str = ""
+    account_id: int | None = None
+
+
+def choose_jobs(conn: sa.Connection, limit: int, before: str, chosen: Chosen) -> tuple[JobView, ...]:
+    """The newest of these jobs that came before the job `before` ("": from the newest).
+
+    What somebody must do something about stands in a table of its own, and a user's jobs in an index. For the rest the
+    newest LOOKED_AT jobs are looked at and no more, so that a rare one costs no walk through years of history.
+    """
+    need = Need.LOOK if chosen.attention else _NEED_OF_STATE.get(chosen.state)
+    found = sa.select(job.c.job_id)
+    key: sa.Column[str] = job.c.job_id
+    if need is not None:
+        key = job_need.c.job_id
+        found = sa.select(key).join(job, job.c.job_id == key).where(job_need.c.need == need)
+    if before:
+        found = found.where(key < before)
+    if chosen.account_id is not None:
+        found = found.where(job.c.account_id == chosen.account_id)
+    found = found.order_by(key.desc())
+    if chosen.state or chosen.queue:
+        found = _among(found.limit(LOOKED_AT), chosen)
+    ids = list(conn.scalars(found.limit(min(limit, MAX_LIMIT))))
+    views = {view.job_id: view for view in describe_jobs(conn, ids)}
+    return tuple(views[job_id] for job_id in ids if job_id in views)
+
+
+def _among(near: sa.Select[tuple[str]], chosen: Chosen) -> sa.Select[tuple[str]]:
+    """Those of the jobs `near` that are in the state and of the queue."""
+    looked = near.subquery()
+    found = sa.select(looked.c.job_id).join(job, job.c.job_id == looked.c.job_id).order_by(looked.c.job_id.desc())
+    if chosen.state:
+        found = found.where(job.c.state == chosen.state)
+    if chosen.queue:
+        found = found.join(queue, queue.c.queue_id == job.c.queue_id).where(queue.c.name == chosen.queue)
+    return found
+
+
+_NEED_OF_STATE: Final = {"held": Need.RELEASE, "released": Need.CARRY_OUT, "in_doubt": Need.LOOK}
 
 
 def get_job(conn: sa.Connection, job_id: str) -> JobView | None:

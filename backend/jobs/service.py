@@ -1,21 +1,29 @@
-"""Keeping reservations alive, and finding those whose provider has been silent too long. Functions of a connection, run
-by `Database.write` and `Database.run`.
+"""Keeping reservations alive, finding those whose provider has been silent too long, and what is decided of jobs that
+wait. Functions of a connection, run by `Database.write` and `Database.run`.
 
 A reservation belongs to a print server that is alive: its heartbeat names the printings that are open in its journal,
 and each of these is renewed. Who is silent for the grace period loses the reservation, never the charge: a later
 report is taken all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
 from backend.db.engine import now_ms
-from backend.jobs.tables import job
+from backend.jobs.model import Need
+from backend.jobs.tables import job, job_need
 from backend.ledger.tables import account
+from backend.wire.errors import REFUSALS
+from backend.wire.messages import JobDecision
 
 CHUNK = 500
 MAX_SILENT = 200
+MAX_HELD = 200
+MAX_DECISIONS = 10_000
+
+Decisions = Mapping[int, tuple[JobDecision, ...]]
+"""Provider -> what it has to carry out."""
 
 
 def renew(conn: sa.Connection, provider_id: int, job_ids: Sequence[str]) -> None:
@@ -47,3 +55,41 @@ def silent_jobs(conn: sa.Connection, grace_ms: int) -> tuple[tuple[str, ...], in
         .limit(MAX_SILENT)
     )
     return tuple(conn.scalars(statement)), since
+
+
+def overdue_holds(conn: sa.Connection, timeout_ms: int) -> tuple[tuple[str, ...], int]:
+    """The jobs that were held more than `timeout_ms` ago and wait still, at most MAX_HELD of them; and the moment
+    before which that was."""
+    before = now_ms(conn) - timeout_ms
+    needs = job_need.c
+    statement = sa.select(needs.job_id).where(needs.need == Need.RELEASE, needs.since < before).limit(MAX_HELD)
+    return tuple(conn.scalars(statement)), before
+
+
+def decisions(conn: sa.Connection) -> Decisions:
+    """What was decided of jobs and not yet carried out, of all providers."""
+    both = job_need.join(job, job.c.job_id == job_need.c.job_id)
+    statement = (
+        sa.select(job_need.c.provider_id, job_need.c.job_id, job_need.c.reason, job.c.state, job.c.code)
+        .select_from(both)
+        .where(job_need.c.need == Need.CARRY_OUT)
+        .order_by(job_need.c.job_id)
+        .limit(MAX_DECISIONS)
+    )
+    found: dict[int, list[JobDecision]] = {}
+    for provider_id, job_id, reason, state, code in conn.execute(statement):
+        released = state == "released"
+        found.setdefault(provider_id, []).append(
+            JobDecision(
+                job_id=job_id,
+                decision="release" if released else "cancel",
+                reason="" if released else _why(code, reason),
+            )
+        )
+    return {provider_id: tuple(decided) for provider_id, decided in found.items()}
+
+
+def _why(code: str, reason: str) -> str:
+    """For the person whose job was canceled."""
+    text = REFUSALS["hold-expired" if code == "hold-expired" else "canceled-by-operator"]
+    return f"{text}: {reason}" if reason else f"{text}."

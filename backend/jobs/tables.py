@@ -1,6 +1,6 @@
 """Jobs: one row a printing, the only mutable record of it; what it cost stands in its transfers."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table
 
 from backend.db.metadata import BigInt, UuidText, metadata
 
@@ -38,3 +38,17 @@ job = Table(
 )
 
 Index(None, job.c.account_id, job.c.job_id)
+
+# The few jobs somebody must do something about. An index on job's own state would do as much, but PostgreSQL would
+# then have to write every index of the job anew with each change of state, in the hottest path there is.
+job_need = Table(
+    "job_need",
+    metadata,
+    Column("job_id", UuidText, primary_key=True),
+    Column("provider_id", BigInteger, nullable=False),
+    Column("need", SmallInteger, nullable=False),  # model.Need; a job that needs nobody has no row
+    Column("since", BigInt, nullable=False),
+    Column("reason", String, nullable=False),  # of a cancel, for the person
+)
+
+Index(None, job_need.c.need, job_need.c.job_id)

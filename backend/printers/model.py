@@ -1,10 +1,12 @@
 """Queues and providers as plain values."""
 
+import functools
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from backend.wire.messages import Heartbeat, QueueReport
+from backend.wire.messages import Heartbeat, QueueReport, ServerContact, Supply
 from backend.wire.pricing import CostRule, SimpleCost
 
 SILENT_S: Final = 8.0  # a provider heartbeats every 2 s
@@ -33,6 +35,9 @@ class ProviderSeen(msgspec.Struct, frozen=True):
     disk_free_bytes: int
     server: str
     age_s: float | None
+    held_jobs: int = 0
+    trouble: str = ""
+    contacts: tuple[ServerContact, ...] = ()
 
 
 def simple_rule(per_impression: int, version: int = 1) -> str:
@@ -46,3 +51,18 @@ def encode_rule(rule: CostRule) -> str:
 
 def decode_rule(text: str) -> CostRule:
     return msgspec.json.decode(text, type=CostRule)
+
+
+@functools.lru_cache(maxsize=4096)
+def decode_supplies(text: str) -> tuple[Supply, ...]:
+    """The supplies of a queue as they are stored; they stay the same for hours."""
+    return msgspec.json.decode(text, type=tuple[Supply, ...])
+
+
+def decode_contacts(text: str) -> tuple[ServerContact, ...]:
+    return msgspec.json.decode(text, type=tuple[ServerContact, ...])
+
+
+def encode_list(items: Sequence[object]) -> str:
+    """Supplies, contacts or names of media as they are stored: a JSON list."""
+    return msgspec.json.encode(items).decode()

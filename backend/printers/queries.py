@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backend.db.engine import now_ms
 from backend.people.model import is_disabled
-from backend.printers.model import ProviderSeen, decode_rule
+from backend.printers.model import ProviderSeen, decode_contacts, decode_rule, decode_supplies
 from backend.printers.tables import provider, queue
 from backend.wire.messages import QueuePolicy, QueueView
 
@@ -24,7 +24,8 @@ _QUEUES = queue.join(provider, provider.c.provider_id == queue.c.provider_id)
 _SHOWN = (
     queue.c.queue_id, provider.c.name, queue.c.name, queue.c.tracked, queue.c.disabled, queue.c.disabled_until,
     queue.c.cost, queue.c.offline_policy, queue.c.printer_state, queue.c.printer_state_reasons, queue.c.accepting,
-    queue.c.info, queue.c.location, queue.c.device_uri, queue.c.seen_at, provider.c.seen_at,
+    queue.c.info, queue.c.location, queue.c.device_uri, queue.c.seen_at, provider.c.seen_at, queue.c.hold_jobs,
+    queue.c.partial_charge, queue.c.supplies, queue.c.media_ready,
 )  # fmt: skip
 
 
@@ -43,12 +44,18 @@ def queue_policies(conn: sa.Connection, provider_ids: Sequence[int]) -> dict[int
     if not found:
         return {}
     one = queue.c
-    columns = (one.provider_id, one.name, one.disabled, one.disabled_until, one.cost, one.offline_policy)
+    columns = (
+        one.provider_id, one.name, one.disabled, one.disabled_until, one.cost, one.offline_policy, one.partial_charge
+    )  # fmt: skip
     statement = sa.select(*columns).where(one.provider_id.in_(provider_ids)).order_by(one.name)
     now = now_ms(conn)
-    for provider_id, name, disabled, until, cost, offline_policy in conn.execute(statement):
+    for provider_id, name, disabled, until, cost, offline_policy, partial_charge in conn.execute(statement):
         policy = QueuePolicy(
-            name=name, disabled=is_disabled(disabled, until, now), cost=decode_rule(cost), offline_policy=offline_policy
+            name=name,
+            disabled=is_disabled(disabled, until, now),
+            cost=decode_rule(cost),
+            offline_policy=offline_policy,
+            partial_charge=partial_charge,
         )
         found[provider_id].append(policy)
     return {provider_id: tuple(policies) for provider_id, policies in found.items()}
@@ -68,6 +75,9 @@ def list_providers(conn: sa.Connection) -> tuple[ProviderSeen, ...]:
             disk_free_bytes=row.disk_free_bytes,
             server=row.server,
             age_s=max(0, now - row.seen_at) / 1000 if row.seen_at else None,
+            held_jobs=row.held_jobs,
+            trouble=row.trouble,
+            contacts=decode_contacts(row.contacts) if row.contacts != "[]" else (),
         )
         for row in conn.execute(sa.select(provider).order_by(provider.c.name))
     )
@@ -76,7 +86,7 @@ def list_providers(conn: sa.Connection) -> tuple[ProviderSeen, ...]:
 def _view(row: tuple[Any, ...], totals: Totals, now: int) -> QueueView:
     (
         queue_id, provider_name, name, tracked, disabled, disabled_until, cost, offline_policy, printer_state, reasons,
-        accepting, info, location, device_uri, seen_at, provider_seen_at,
+        accepting, info, location, device_uri, seen_at, provider_seen_at, hold_jobs, partial_charge, supplies, media,
     ) = row  # fmt: skip
     jobs, impressions = totals.get(queue_id, (0, 0))
     return QueueView(
@@ -96,4 +106,8 @@ def _view(row: tuple[Any, ...], totals: Totals, now: int) -> QueueView:
         jobs=jobs,
         impressions=impressions,
         seen_at=provider_seen_at if seen_at else 0,
+        hold_jobs=hold_jobs,
+        partial_charge=partial_charge,
+        supplies=decode_supplies(supplies) if supplies != "[]" else (),
+        media_ready=() if media == "[]" else tuple(json.loads(media)),
     )

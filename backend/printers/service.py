@@ -7,6 +7,7 @@ it was made by; a heartbeat writes queue rows only where something about them is
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -15,9 +16,12 @@ from backend.access.settings import DEFAULT_COST, read_settings
 from backend.db.dialect import CHUNK, insert_or_nothing, storable, upsert
 from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
-from backend.printers.model import Beat, decode_rule, simple_rule
+from backend.printers.model import Beat, decode_rule, encode_list, simple_rule
 from backend.printers.tables import provider, queue
 from backend.wire.messages import Enroll, QueueReport, SetQueue
+
+NEW_POLICY: Final = "default"  # of a queue that nobody set one for: its print server's own setting
+_MADE_WITH: Final = ("provider_id", "name", "cost", "offline_policy")
 
 
 def enroll_provider(conn: sa.Connection, body: Enroll) -> tuple[int, str]:
@@ -43,7 +47,7 @@ def provision_queues(conn: sa.Connection, queues: Iterable[tuple[int, str]]) -> 
     """Make those queues (provider id, name) that are not there yet."""
     cost = simple_rule(default_cost(conn))
     for provider_id, name in sorted(set(queues)):
-        values = {"provider_id": provider_id, "name": name, "cost": cost}
+        values = {"provider_id": provider_id, "name": name, "cost": cost, "offline_policy": NEW_POLICY}
         conn.execute(insert_or_nothing(conn, queue, [queue.c.provider_id, queue.c.name]).values(**values))
 
 
@@ -57,8 +61,9 @@ def set_queue(conn: sa.Connection, queue_id: int, body: SetQueue, *, actor: str,
         values["cost"] = simple_rule(body.cost_per_impression, decode_rule(row.cost).version + 1)
     if body.disabled is not None:
         values |= {"disabled": body.disabled, "disabled_until": 0}
-    if body.offline_policy is not None:
-        values["offline_policy"] = body.offline_policy
+    for name in ("offline_policy", "partial_charge", "hold_jobs"):
+        if (value := getattr(body, name)) is not None:
+            values[name] = value
     if values:
         conn.execute(sa.update(queue).where(queue.c.queue_id == queue_id).values(**values))
         write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(values))
@@ -79,6 +84,9 @@ def record_beats(conn: sa.Connection, beats: Sequence[Beat]) -> None:
             "enrolled_at": now,
             "seen_at": now,
             "server": beat.server,
+            "held_jobs": beat.heartbeat.held_jobs,
+            "trouble": storable(beat.heartbeat.trouble),
+            "contacts": encode_list(beat.heartbeat.contacts),
         }
         for beat in sorted(beats, key=lambda beat: beat.provider_id)
     ]
@@ -114,6 +122,7 @@ def _record_queues(conn: sa.Connection, news: Mapping[int, Sequence[QueueReport]
             "provider_id": provider_id,
             "name": name,
             "cost": cost,
+            "offline_policy": NEW_POLICY,
             "tracked": report.tracked,
             "device_uri": storable(report.device_uri),
             "info": storable(report.info),
@@ -122,8 +131,10 @@ def _record_queues(conn: sa.Connection, news: Mapping[int, Sequence[QueueReport]
             "printer_state_reasons": json.dumps(list(report.printer_state_reasons)),
             "accepting": report.accepting,
             "seen_at": now,
+            "supplies": encode_list(report.supplies),
+            "media_ready": encode_list(report.media_ready),
         }
         for (provider_id, name), report in sorted(reported.items())
     ]
-    update = [name for name in rows[0] if name not in ("provider_id", "name", "cost")] if rows else []
+    update = [name for name in rows[0] if name not in _MADE_WITH] if rows else []
     upsert(conn, queue, [queue.c.provider_id, queue.c.name], rows, update)

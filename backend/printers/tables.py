@@ -17,6 +17,9 @@ provider = Table(
     Column("enrolled_at", BigInt, nullable=False),
     Column("seen_at", BigInt, nullable=False),
     Column("server", String(255), nullable=False, server_default=""),  # the member that took its last heartbeat
+    Column("held_jobs", Integer, nullable=False, server_default="0"),
+    Column("trouble", String, nullable=False, server_default=""),
+    Column("contacts", String, nullable=False, server_default="[]"),  # ServerContacts, JSON list
 )
 
 queue = Table(
@@ -38,5 +41,9 @@ queue = Table(
     Column("accepting", Boolean, nullable=False, server_default=text("true")),
     Column("seen_at", BigInt, nullable=False, server_default="0"),
     Column("term", BigInt, nullable=False, server_default="0"),
+    Column("hold_jobs", Boolean, nullable=False, server_default=text("false")),
+    Column("partial_charge", String(16), nullable=False, server_default="whole"),
+    Column("supplies", String, nullable=False, server_default="[]"),  # Supplies, JSON list
+    Column("media_ready", String, nullable=False, server_default="[]"),  # JSON list
     UniqueConstraint("provider_id", "name"),
 )

@@ -181,8 +181,10 @@ class Auditor:
             self._report(users, body, answer, rows, now_ms)
         elif isinstance(body, Expire):
             self._expire(body, answer)
-        else:
+        elif isinstance(body, Adjust | SetBalance | ConfigureAccount):
             self._money(users, body, answer)
+        else:
+            raise AssertionError(f"nobody here sends a {type(body).__name__}")
 
     def _authorise(self, users: Users, body: Authorise, answer: dict[str, Any], now_ms: int) -> None:
         job = self._job(users, body.job_id, body.user_name)

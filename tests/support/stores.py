@@ -13,19 +13,21 @@ from typing import Protocol
 import msgspec
 import sqlalchemy as sa
 
+from backend.access.tables import audit
 from backend.cluster.tables import event
 from backend.cluster.tables import term as term_table
 from backend.db.engine import Database
 from backend.db.migrate import migrate
 from backend.intake import batch, fold
 from backend.intake.errors import ConnectionFault
-from backend.intake.model import Body, Missing, Policy, command
+from backend.intake.model import Audit, Body, Missing, Policy, command
 from backend.intake.store import Session, Store
 from backend.intake.store_memory import MemoryStore
 from backend.intake.store_postgresql import PostgresqlStore
 from backend.intake.store_sqlite import SqliteStore
-from backend.jobs.model import Job, QueueRow, UserRow
+from backend.jobs.model import Job, QueueRow, UserRow, Want
 from backend.jobs.tables import job as job_table
+from backend.jobs.tables import job_need
 from backend.ledger.model import FUNDING, PRINTING, UNASSIGNED, Account, Kind, Stripe, Transfer
 from backend.ledger.tables import account as account_table
 from backend.ledger.tables import account_stripe
@@ -63,9 +65,14 @@ class Harness(Protocol):
 
     def lead(self, term: int) -> None: ...
 
-    def add_queue(self, name: str, cost: str = COST) -> None: ...
+    def add_queue(self, name: str, cost: str = COST, *, hold_jobs: bool = False) -> None: ...
 
     def contents(self) -> Contents: ...
+
+    def wants(self) -> dict[str, Want]:
+        """Which jobs need somebody."""
+
+    def audits(self) -> list[Audit]: ...
 
 
 def new_account(account_id: int, kind: str, name: str, restricted: bool = False, overdraft: int = 0) -> Account:
@@ -104,15 +111,21 @@ class MemoryHarness:
     def lead(self, term: int) -> None:
         self.store.term = term
 
-    def add_queue(self, name: str, cost: str = COST) -> None:
+    def add_queue(self, name: str, cost: str = COST, *, hold_jobs: bool = False) -> None:
         self.store.queues[PROVIDER_ID, name] = QueueRow(
-            len(self.store.queues) + 1, PROVIDER_ID, name, "print-1", False, 0, cost
+            len(self.store.queues) + 1, PROVIDER_ID, name, "print-1", False, 0, cost, hold_jobs
         )
 
     def contents(self) -> Contents:
         store = self.store
         accounts = {account.name: account for account in store.accounts.values()}
         return Contents(accounts, store.transfers, store.jobs, store.stripes, len(store.events))
+
+    def wants(self) -> dict[str, Want]:
+        return self.store.wants
+
+    def audits(self) -> list[Audit]:
+        return self.store.audits
 
 
 class DatabaseHarness:
@@ -151,9 +164,9 @@ class DatabaseHarness:
         with self.database.connect(writing=True) as conn:
             conn.execute(user_table.update().where(user_table.c.name == name).values(disabled=True))
 
-    def add_queue(self, name: str, cost: str = COST) -> None:
+    def add_queue(self, name: str, cost: str = COST, *, hold_jobs: bool = False) -> None:
         with self.database.connect(writing=True) as conn:
-            conn.execute(queue.insert().values(provider_id=PROVIDER_ID, name=name, cost=cost))
+            conn.execute(queue.insert().values(provider_id=PROVIDER_ID, name=name, cost=cost, hold_jobs=hold_jobs))
 
     def contents(self) -> Contents:
         with self.database.connect() as conn:
@@ -176,6 +189,17 @@ class DatabaseHarness:
             stripes,
             events,
         )
+
+    def wants(self) -> dict[str, Want]:
+        with self.database.connect() as conn:
+            rows = conn.execute(sa.select(*(job_need.c[name] for name in Want.__struct_fields__)))
+            return {row.job_id: Want(*row) for row in rows}
+
+    def audits(self) -> list[Audit]:
+        with self.database.connect() as conn:
+            return [
+                Audit(*row) for row in conn.execute(sa.select(*(audit.c[name] for name in Audit.__struct_fields__)))
+            ]
 
 
 @contextmanager

@@ -2,26 +2,33 @@
 
 A rolling upgrade has servers of two versions on one database. Releases to take the other one from are not always at
 hand (there is none yet, and a clone may be shallow), so it is made of this one: `previous` does not know the newest
-migration, `next` knows one more, which expands tables that are written all the time, and writes what it added. What
-this cannot show is a difference of code that no table shows; the contract's golden messages watch over that.
+migration and reads and writes nothing of what that one added, `next` knows one more, which expands tables that are
+written all the time, and writes what it added. What this cannot show is a difference of code that no table shows; the
+contract's golden messages watch over that.
 """
 
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.ext.compiler import compiles
 
 from backend import main
 from backend.base import cli
 from backend.cluster import service
-from backend.db import migrate
+from backend.db import dialect, migrate
+from backend.db.migrations.versions import m0004_holds
+from backend.intake import store_postgresql
+from backend.printers import service as printers
 
+Added = Mapping[str, Mapping[str, tuple[Any, str]]]
 Word = Literal["previous", "current", "next"]
 REPOSITORY: Final = Path(__file__).parents[2]
 VERSIONS: Final = Path(migrate.__file__).with_name("migrations") / "versions"
@@ -63,6 +70,7 @@ def become(word: Word, folder: Path) -> None:
     if word == "previous":
         (newest,) = versions.glob(f"m{migrate.NEWEST}_*.py")
         newest.unlink()
+        _know_nothing_of(m0004_holds.ADDED)
     elif word == "next":
         text = NEXT.format(next=revision("next"), newest=migrate.NEWEST)
         (versions / f"m{revision('next')}_next.py").write_text(text)
@@ -88,6 +96,29 @@ def _write_what_was_added() -> None:
         return beaten
 
     service.write_member = both
+
+
+def _know_nothing_of(added: Added) -> None:
+    """Read what the newest migration added as its default, and write none of it."""
+
+    @compiles(sa.Column)
+    def column(element: sa.Column[Any], compiler: Any, **more: Any) -> str:
+        known = added.get(str(element.table), {}).get(element.name)
+        return str(compiler.visit_column(element, **more)) if known is None else known[1]
+
+    write = dialect.upsert
+
+    def upsert(conn: Any, table: sa.Table, key: Any, rows: Sequence[Mapping[str, Any]], update: Sequence[str]) -> None:
+        new = added.get(table.name, {})
+        old_rows = [{name: value for name, value in row.items() if name not in new} for row in rows]
+        write(conn, table, key, old_rows, [name for name in update if name not in new])
+
+    printers.upsert = upsert  # type: ignore[attr-defined]
+    queues = store_postgresql.STATEMENTS[b"queues"]
+    assert "q.hold_jobs" in queues
+    store_postgresql.STATEMENTS[b"queues"] = queues.replace("q.hold_jobs", "false")
+    del store_postgresql.STATEMENTS[b"desk"]
+    main.overdue_holds = lambda conn, timeout_ms: ((), 0)  # type: ignore[attr-defined]
 
 
 def heads() -> tuple[str, ...]:
