@@ -11,19 +11,23 @@ is asked anything.
 import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 from backend.base.clock import Clock
 from backend.wire.messages import JobDecision
-from provider.cups.client import Cupsd
+from provider.cups.client import Cupsd, CupsJob
+from provider.cups.identity import judge_note
 from provider.errors import CupsError
 from provider.jobs import holds
 from provider.jobs.desk import Desk
 from provider.jobs.holds import Decided, Step
 from provider.jobs.model import JobRecord
+from provider.journal import runs
 from provider.uplink.sender import Uplink
 
 ROUND_S: Final = 0.5
+MOST_NOTES: Final = 100
 ROUNDS_BETWEEN_LOOKS: Final = 4  # at what CUPS lists, and at the servers where no job is held
 
 _log = logging.getLogger(__name__)
@@ -32,8 +36,9 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """One provider's held jobs. Belongs to one event loop."""
 
-    def __init__(self, desk: Desk, cupsd: Cupsd, uplink: Uplink, clock: Clock) -> None:
+    def __init__(self, desk: Desk, runs_dir: Path, cupsd: Cupsd, uplink: Uplink, clock: Clock) -> None:
         self._desk = desk
+        self._runs_dir = runs_dir
         self._cupsd = cupsd
         self._uplink = uplink
         self._clock = clock
@@ -62,6 +67,8 @@ class Keeper:
         waits_for_server = decided.answering and any(record.held_for == "server" for record in held)
         if decided.decisions or waits_for_server or (seldom and held):
             await self._take(records, decided)
+        if seldom:
+            await self._take_notes()
         known = {record.job_id for record in records}
         self._tried_at_s = {job_id: at_s for job_id, at_s in self._tried_at_s.items() if job_id in known}
 
@@ -70,21 +77,40 @@ class Keeper:
         found: dict[str, Literal["release", "cancel"]] = {one.job_id: one.decision for one in decisions or ()}
         return Decided(answering=answering, decisions=found)
 
-    async def _take(self, records: Sequence[JobRecord], decided: Decided) -> None:
+    async def _take_notes(self) -> None:
+        """Let go what backends had held while the daemon was away: they ask again, and now somebody answers."""
+        notes = await asyncio.to_thread(runs.read_notes, self._runs_dir)
+        listed = await self._listed() if notes else None
+        if listed is None:
+            return
+        for note in notes[:MOST_NOTES]:
+            state = judge_note(listed.get(note.cups_job_id), note)
+            released = state == "held" and await self._do(Step("", note.cups_job_id, "release"))
+            if released or state == "over":
+                await asyncio.to_thread(runs.remove_note, self._runs_dir, note.name)
+
+    async def _listed(self) -> dict[int, CupsJob] | None:
         try:
             listed = await self._cupsd.waiting()
         except CupsError as error:
             if not self._trouble:
                 _log.warning("held jobs cannot be looked after: %s", error)
             self._trouble = str(error)
-            return
+            return None
         self._trouble = ""
+        return listed
+
+    async def _take(self, records: Sequence[JobRecord], decided: Decided) -> None:
+        listed = await self._listed()
+        if listed is None:
+            return
         now_s = self._clock.monotonic_s()
         for step in holds.steps(records, listed, decided, self._tried_at_s, now_s):
             self._tried_at_s[step.job_id] = now_s
             await self._do(step)
 
-    async def _do(self, step: Step) -> None:
+    async def _do(self, step: Step) -> bool:
+        """Whether it could be done."""
         try:
             if step.act == "release":
                 await self._cupsd.release(step.cups_job_id)
@@ -93,7 +119,8 @@ class Keeper:
                 await self._cupsd.cancel(step.cups_job_id)
                 _log.info("job %d is canceled, as a server was told", step.cups_job_id)
         except CupsError as error:
-            _log.warning("job %d cannot be %sd now: %s", step.cups_job_id, step.act, error)
-            return
+            _log.warning("job %d: %s failed: %s", step.cups_job_id, step.act, error)
+            return False
         if step.act != "release":
             self._desk.nudge(step.job_id)
+        return True

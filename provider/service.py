@@ -31,7 +31,7 @@ from backend.wire.messages import (
 )
 from provider.analysis.fallback import estimate
 from provider.analysis.worker import Analyser
-from provider.cups import identity, printer
+from provider.cups import identity, printer, tracking
 from provider.cups.client import Cupsd
 from provider.cups.starts import BackendStarts
 from provider.cups.tracking import BACKEND
@@ -96,7 +96,7 @@ class Service:
         self._told_at_s: float | None = None
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
-        self._keeper = Keeper(self.desk, cupsd, uplink, clock)
+        self._keeper = Keeper(self.desk, settings.runs_dir, cupsd, uplink, clock)
         self._foreseen = Foreseen(self._begin_early, self.enter, self.gone)
         launcher = Path(settings.cups.server_bin) / "backend" / BACKEND
         self._starts = BackendStarts(launcher, self._watch.processes, self._foreseen.note)
@@ -270,6 +270,7 @@ class Service:
 
     async def recover(self) -> None:
         """After a start: take up open jobs, take in runs that nobody has taken in, remove what is left of old ones."""
+        await asyncio.to_thread(self._tell_backends)
         records = await asyncio.to_thread(self._book.open)
         for damage in self._book.damage:
             log = _log.info if damage.torn else _log.error
@@ -407,12 +408,24 @@ class Service:
             self._cluster = replace(self._cluster, resending=False)
         if self._cluster != known:
             await asyncio.to_thread(self._remember)
+            await asyncio.to_thread(self._tell_backends)
 
     def _remember(self) -> None:
         try:
             write_cluster(self._settings.state_dir, self._cluster)
         except OSError as error:
             _log.warning("what the servers said cannot be kept: %s", error)
+
+    def _tell_backends(self) -> None:
+        """What they do when they find no daemon: the policies by which it would decide without a server."""
+        told = {
+            name: "disabled" if policy.disabled else offline.policy_of(policy, self._settings.offline.policy)
+            for name, policy in self._policies.items()
+        }
+        try:
+            tracking.write_policies(self._settings, {**told, "*": self._settings.offline.policy})
+        except OSError as error:
+            _log.warning("what backends do without the daemon cannot be kept: %s", error)
 
     async def _resend(self) -> None:
         job_ids = self._book.settled_ids()

@@ -85,7 +85,4 @@ def allowance_units(text: str, ledger: Ledger) -> int:
 
 def _too_dear(cost: int, rest: int, ledger: Ledger) -> str:
     told, available = (money_text(amount, ledger.decimals, ledger.currency) for amount in (cost, max(0, rest)))
-    return (
-        f"No accounting server answers, and this job costs {told} of the {available} that can be spent meanwhile. "
-        "It waits until a server is back."
-    )
+    return f"No accounting server answers. This job costs {told}, {available} can be spent until one is back: it waits."

@@ -80,7 +80,7 @@ def test_an_allowance_covers_what_it_covers(told: int | None, spent: int, allowa
 def test_who_has_spent_the_allowance_is_told_so_in_money() -> None:
     verdict = say("allowance", told=1000, allowance=500)
     assert isinstance(verdict, OfflineHold)
-    assert "costs 0.20 EUR of the 0.15 EUR" in verdict.message
+    assert "This job costs 0.20 EUR, 0.15 EUR can be spent" in verdict.message
 
 
 @given(
