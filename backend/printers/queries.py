@@ -45,17 +45,19 @@ def queue_policies(conn: sa.Connection, provider_ids: Sequence[int]) -> dict[int
         return {}
     one = queue.c
     columns = (
-        one.provider_id, one.name, one.disabled, one.disabled_until, one.cost, one.offline_policy, one.partial_charge
+        one.provider_id, one.name, one.disabled, one.disabled_until, one.cost, one.offline_policy, one.partial_charge,
+        one.hold_jobs,
     )  # fmt: skip
     statement = sa.select(*columns).where(one.provider_id.in_(provider_ids)).order_by(one.name)
     now = now_ms(conn)
-    for provider_id, name, disabled, until, cost, offline_policy, partial_charge in conn.execute(statement):
+    for provider_id, name, disabled, until, cost, offline_policy, partial_charge, hold_jobs in conn.execute(statement):
         policy = QueuePolicy(
             name=name,
             disabled=is_disabled(disabled, until, now),
             cost=decode_rule(cost),
             offline_policy=offline_policy,
             partial_charge=partial_charge,
+            hold_jobs=hold_jobs,
         )
         found[provider_id].append(policy)
     return {provider_id: tuple(policies) for provider_id, policies in found.items()}

@@ -333,7 +333,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueuePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider needs to go on alone. An `offline_policy` of "default" is the provider's own setting.
+    """What a provider needs to go on alone. An `offline_policy` of "default" is the provider's own setting, and "hold"
+    for a queue whose jobs are held until they are released (`hold_jobs`).
     `partial_charge` says what a run comes to of which nobody can tell how much it printed."""
 
     name: Name
@@ -341,6 +342,7 @@ class QueuePolicy(msgspec.Struct, frozen=True, kw_only=True):
     cost: CostRule
     offline_policy: OfflinePolicy = "default"
     partial_charge: PartialCharge = "whole"
+    hold_jobs: bool = False
 
 
 class HeartbeatAnswer(Message, frozen=True, kw_only=True):

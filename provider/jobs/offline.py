@@ -7,7 +7,7 @@ Pure.
 - `hold`: it is held, and asked for again once a server answers.
 
 A queue's policy is the server's word; "default", and a queue that no server has told of, goes by the print server's own
-setting. A job is priced by the queue's rule as it was last told, and is charged by that rule.
+setting, but for a queue whose jobs wait to be released: there nobody can release them, so they wait. A job is priced by the queue's rule as it was last told, and is charged by that rule.
 """
 
 from dataclasses import dataclass
@@ -69,8 +69,11 @@ def decide(
 
 def policy_of(queue: QueuePolicy | None, own: OfflinePolicy) -> OfflinePolicy:
     """The policy that counts: never "default"."""
-    told = queue.offline_policy if queue is not None else "default"
-    return own if told == "default" else told
+    if queue is None:
+        return own
+    if queue.offline_policy == "default":
+        return "hold" if queue.hold_jobs else own
+    return queue.offline_policy
 
 
 def left(purse: Purse, allowance: int) -> int:

@@ -235,7 +235,14 @@ SAMPLES: dict[str, Message | Problem] = {
         generation=2,
         members=(MEMBER,),
         queues=(
-            QueuePolicy(name="office", disabled=False, cost=RULE, offline_policy="allowance", partial_charge="nothing"),
+            QueuePolicy(
+                name="office",
+                disabled=False,
+                cost=RULE,
+                offline_policy="allowance",
+                partial_charge="nothing",
+                hold_jobs=True,
+            ),
         ),
         heartbeat_s=2.0,
         ledger=LEDGER,

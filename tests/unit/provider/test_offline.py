@@ -55,6 +55,17 @@ def test_default_is_the_own_setting_and_a_policy_of_the_queue_goes_before_it() -
     assert isinstance(say("hold", own="allow"), OfflineHold)
 
 
+def test_a_queue_whose_jobs_wait_to_be_released_holds_them_unless_it_is_told_otherwise() -> None:
+    facts = JobFacts(impressions=1, sheets=1)
+
+    def verdict(policy: OfflinePolicy) -> Verdict:
+        queue = QueuePolicy(name="q", disabled=False, cost=RULE, offline_policy=policy, hold_jobs=True)
+        return decide("q", facts, queue, "allow", 0, Purse(None, 0), EUR)
+
+    assert isinstance(verdict("default"), OfflineHold)
+    assert isinstance(verdict("allow"), OfflinePrint)
+
+
 def test_a_queue_that_is_switched_off_prints_nothing() -> None:
     assert say("allow", disabled=True) == OfflineDeny("Printing on q is switched off.")
 
