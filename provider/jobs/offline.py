@@ -7,7 +7,8 @@ Pure.
 - `hold`: it is held, and asked for again once a server answers.
 
 A queue's policy is the server's word; "default", and a queue that no server has told of, goes by the print server's own
-setting, but for a queue whose jobs wait to be released: there nobody can release them, so they wait. A job is priced by the queue's rule as it was last told, and is charged by that rule.
+setting, but for a queue whose jobs wait to be released: there nobody can release them, so they wait. A job is priced by
+the queue's rule as it was last told, and is charged by that rule.
 """
 
 from dataclasses import dataclass
