@@ -49,6 +49,9 @@ MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "excess": ("over reserve", "More was printed than had been reserved"),
     "unassigned": ("unassigned", "Fits no account; charged to the account “unassigned”"),
+    "released": ("released", "Somebody of the help desk let it print"),
+    "in_doubt": ("print in doubt", "Nobody can tell how much of it was printed; the queue’s rule decided"),
+    "cancel_requested": ("cancel asked for", "Its print server has not said yet that it is over"),
 }
 
 MANY: Final = 1000

@@ -27,6 +27,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.act_on_cluster,
     commands.switch_database_over,
     views.list_members,
+    views.show_me,
     views.get_topology,
     views.list_cluster_events,
     views.list_users,

@@ -186,7 +186,13 @@ def _printing(picture: Topology | None) -> Iterator[Metric]:
     queues = GaugeMetricFamily("inkeeper_queues", "Queues of print servers", labels=["tracked", "printer_state"])
     backlog = GaugeMetricFamily("inkeeper_provider_backlog_reports", "Reports that wait on print servers")
     oldest = GaugeMetricFamily("inkeeper_provider_oldest_report_seconds", "Age of the oldest report that waits")
+    held = GaugeMetricFamily("inkeeper_provider_held_jobs", "Jobs that wait on print servers for a release or a server")
+    room = GaugeMetricFamily("inkeeper_provider_disk_free_bytes", "Room for the journal on the fullest print server")
     if picture is not None:
+        held.add_metric([], sum(view.held_jobs for view in picture.providers))
+        rooms = [view.disk_free_bytes for view in picture.providers if view.disk_free_bytes]
+        if rooms:
+            room.add_metric([], min(rooms))
         healths = collections.Counter(view.health for view in picture.providers)
         for health in HEALTHS:
             providers.add_metric([health], healths[health])
@@ -195,7 +201,7 @@ def _printing(picture: Topology | None) -> Iterator[Metric]:
             queues.add_metric([tracked, state], count)
         backlog.add_metric([], sum(view.backlog for view in picture.providers))
         oldest.add_metric([], max((view.oldest_unsent_s for view in picture.providers if view.backlog), default=0.0))
-    yield from (providers, queues, backlog, oldest)
+    yield from (providers, queues, backlog, oldest, held, room)
 
 
 def _dns(services: Services) -> Iterator[Metric]:

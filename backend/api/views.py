@@ -17,6 +17,7 @@ from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
 from backend.wire.messages import (
     UUID_PATTERN,
+    Caller,
     ClusterEventList,
     DecisionList,
     JobList,
@@ -87,6 +88,12 @@ async def list_members(services: Services, who: Principal) -> MemberList:
     """The cluster's servers, also those that are away."""
     snapshot = services.agent.snapshot
     return MemberList(generation=snapshot.generation, members=snapshot.listed())
+
+
+@operation("GET", "/api/v1/me", roles=ANYBODY)
+async def show_me(services: Services, who: Principal) -> Caller:
+    """Whose token this is, and its role."""
+    return Caller(role=who.role, name=who.name)
 
 
 @operation("GET", "/api/v1/topology", roles=VIEWERS, without_database=True)

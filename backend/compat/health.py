@@ -39,6 +39,7 @@ class Facts:
     users: int
     database: DatabaseFacts
     system: SystemFacts
+    untracked: tuple[str, ...] = ()
 
 
 class Health:
@@ -103,7 +104,13 @@ class Health:
             return Facts(self._last_key, [], [], 0, database, system)
         printers = health_view.old_printers(last.printers, age_s)
         return Facts(
-            self._last_key, printers, health_view.old_providers(last.providers, age_s), last.users, database, system
+            self._last_key,
+            printers,
+            health_view.old_providers(last.providers, age_s),
+            last.users,
+            database,
+            system,
+            last.untracked,
         )
 
 
@@ -124,11 +131,21 @@ def _look(conn: sa.Connection, given: str, system: SystemFacts, asked_monotonic_
         single_copy="" if whole.whole else whole.reason,
         redundancy_lost=whole.expected and not whole.whole,
     )
-    return Facts(key, queries.printers(conn), queries.providers(conn), queries.count_users(conn), database, system)
+    return Facts(
+        key,
+        queries.printers(conn),
+        queries.providers(conn),
+        queries.count_users(conn),
+        database,
+        system,
+        queries.untracked(conn),
+    )
 
 
 def _overview(facts: Facts) -> dict[str, Any]:
-    return health_view.overview(facts.printers, facts.providers, facts.users, facts.database, facts.system)
+    return health_view.overview(
+        facts.printers, facts.providers, facts.users, facts.database, facts.system, facts.untracked
+    )
 
 
 def _refusal(key: str, given: str) -> Response | None:

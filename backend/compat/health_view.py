@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backend.printers.model import SILENT_S
+from backend.wire.messages import ServerContact
 
 OFFLINE_AFTER_MS: Final = round(SILENT_S * 1000)
 DISK_LIMIT_MB: Final = 1024
@@ -22,6 +23,12 @@ class ProviderFacts:
     name: str
     host: str
     silent_ms: int
+    backlog: int = 0
+    oldest_unsent_s: float = 0.0
+    disk_free_bytes: int = 0
+    held_jobs: int = 0
+    trouble: str = ""
+    contacts: tuple[ServerContact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class PrinterFacts:
     reasons: tuple[str, ...]
     accepting: bool
     silent_ms: int
+    held_jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ def printer_list(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
             {
                 "name": _printer_name(printer),
                 "status": printer_status(printer),
-                "heldJobsCount": 0,
+                "heldJobsCount": printer.held_jobs,
                 "physicalPrinterId": str(printer.queue_id),
             }
             for printer in printers
@@ -144,9 +152,29 @@ def provider_list(providers: Sequence[ProviderFacts]) -> dict[str, Any]:
                 "ip": provider.host,
                 "IP": provider.host,
                 "lastContactSeconds": max(0, provider.silent_ms) // 1000,
+                **_own_word(provider),
             }
             for provider in providers
         ]
+    }
+
+
+def _own_word(provider: ProviderFacts) -> dict[str, Any]:
+    """What the print server told of itself when it was last heard; PaperCut has none of these."""
+    return {
+        "unsentReportsCount": provider.backlog,
+        "oldestUnsentSeconds": int(provider.oldest_unsent_s) if provider.backlog else 0,
+        "diskSpaceFreeMB": provider.disk_free_bytes // (1024 * 1024),
+        "heldJobsCount": provider.held_jobs,
+        "trouble": provider.trouble,
+        "servers": [
+            {
+                "url": contact.url,
+                "lastContactSeconds": None if contact.age_s is None else int(contact.age_s + provider.silent_ms / 1000),
+                "trouble": contact.trouble,
+            }
+            for contact in provider.contacts
+        ],
     }
 
 
@@ -170,8 +198,10 @@ def overview(
     users: int,
     database: DatabaseFacts,
     system: SystemFacts,
+    untracked: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The whole of `/api/health`."""
+    """The whole of `/api/health`. `untracked` are queues that print uncounted: no printers of PaperCut's, but not to be
+    kept quiet."""
     return {
         "applicationServer": _application_server(system),
         "database": _database(database),
@@ -180,7 +210,7 @@ def overview(
         "license": _license(users),
         "mobilityPrintServers": _servers([]),
         "printProviders": _providers(providers),
-        "printers": _printers(printers),
+        "printers": _printers(printers) | {"untrackedCount": len(untracked), "untracked": list(untracked)},
         "siteServers": _servers([]),
         "webPrint": _servers([]),
     }
@@ -262,14 +292,15 @@ def _providers(providers: Sequence[ProviderFacts]) -> dict[str, Any]:
 def _printers(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
     """A printer whose state is not known counts as in error: a monitor should hear of it."""
     states = [(printer, printer_status(printer)) for printer in printers]
+    held = [printer.held_jobs for printer in printers]
     in_error = [{"name": _printer_name(printer), "status": word} for printer, word in states if word != OK]
     return {
         "count": len(printers),
         "inErrorCount": len(in_error),
         "inErrorPercentage": _percent(len(in_error), len(printers)),
         "inError": in_error,
-        "heldJobCountTotal": 0,
-        "heldJobsCountTotal": 0,
-        "heldJobsCountMax": 0,
-        "heldJobsCountAverage": 0,
+        "heldJobCountTotal": sum(held),
+        "heldJobsCountTotal": sum(held),
+        "heldJobsCountMax": max(held, default=0),
+        "heldJobsCountAverage": round(sum(held) / len(held)) if held else 0,
     }

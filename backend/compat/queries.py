@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from backend.compat.health_view import PrinterFacts, ProviderFacts
 from backend.compat.properties import PrinterRecord, UserRecord
 from backend.db.engine import now_ms
-from backend.jobs.tables import job
+from backend.jobs.model import Need
+from backend.jobs.tables import job, job_need
 from backend.ledger.tables import account
 from backend.people.model import is_disabled
 from backend.people.tables import user
+from backend.printers.model import decode_contacts
 from backend.printers.tables import provider, queue
 from backend.wire.pricing import CostRule
 
@@ -109,8 +111,36 @@ def queue_totals(conn: sa.Connection, queue_id: int) -> tuple[int, int]:
 
 def providers(conn: sa.Connection) -> list[ProviderFacts]:
     now = now_ms(conn)
-    rows = conn.execute(sa.select(provider.c.name, provider.c.host, _HEARD_AT).order_by(provider.c.name))
-    return [ProviderFacts(row.name, row.host, now - row.heard_at) for row in rows]
+    return [
+        ProviderFacts(
+            name=row.name,
+            host=row.host,
+            silent_ms=now - row.heard_at,
+            backlog=row.backlog,
+            oldest_unsent_s=row.oldest_unsent_s,
+            disk_free_bytes=row.disk_free_bytes,
+            held_jobs=row.held_jobs,
+            trouble=row.trouble,
+            contacts=decode_contacts(row.contacts),
+        )
+        for row in conn.execute(sa.select(*provider.c, _HEARD_AT).order_by(provider.c.name))
+    ]
+
+
+def untracked(conn: sa.Connection) -> tuple[str, ...]:
+    """The queues that print uncounted, of those that their print servers report."""
+    statement = sa.select(provider.c.name, queue.c.name.label("queue")).select_from(_QUEUES)
+    statement = statement.where(queue.c.tracked.is_(False), queue.c.seen_at != 0)
+    rows = conn.execute(statement.order_by(provider.c.name, queue.c.name))
+    return tuple(f"{row.name}\\{row.queue}" for row in rows)
+
+
+def _held(conn: sa.Connection) -> dict[int, int]:
+    """How many jobs wait to be released, by queue."""
+    waiting = job_need.join(job, job.c.job_id == job_need.c.job_id)
+    counted = sa.select(job.c.queue_id, sa.func.count()).select_from(waiting)
+    rows = conn.execute(counted.where(job_need.c.need == Need.RELEASE).group_by(job.c.queue_id))
+    return {int(row[0]): int(row[1]) for row in rows}
 
 
 def printers(conn: sa.Connection) -> list[PrinterFacts]:
@@ -122,6 +152,7 @@ def printers(conn: sa.Connection) -> list[PrinterFacts]:
     )  # fmt: skip
     statement = sa.select(*columns).select_from(_QUEUES).where(queue.c.tracked)
     rows = conn.execute(statement.order_by(provider.c.name, queue.c.name))
+    held = _held(conn)
     return [
         PrinterFacts(
             queue_id=row.queue_id,
@@ -131,6 +162,7 @@ def printers(conn: sa.Connection) -> list[PrinterFacts]:
             reasons=tuple(json.loads(row.printer_state_reasons)),
             accepting=row.accepting,
             silent_ms=now - row.heard_at,
+            held_jobs=held.get(row.queue_id, 0),
         )
         for row in rows
     ]

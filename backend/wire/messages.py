@@ -168,6 +168,16 @@ class ReportAnswer(Message, frozen=True, kw_only=True):
     marks: tuple[str, ...] = ()
 
 
+# ---------------------------------------------------------------- who asks
+
+
+class Caller(Message, frozen=True, kw_only=True):
+    """Whose token it is, so that a program can say beforehand what will be refused."""
+
+    role: Role
+    name: str
+
+
 # ---------------------------------------------------------------- held jobs
 
 

@@ -19,6 +19,7 @@ from backend.wire.messages import (
     Adjust,
     Authorise,
     AuthoriseAnswer,
+    Caller,
     CancelJob,
     ClusterAction,
     ClusterEvent,
@@ -190,6 +191,7 @@ SAMPLES: dict[str, Message | Problem] = {
     "report_answer": ReportAnswer(
         job_id=JOB, state="completed", charged=3000, balance=-2000, available=-2500, marks=("estimated", "offline")
     ),
+    "caller": Caller(role="helpdesk", name="desk-1"),
     "release_job": ReleaseJob(command_id=COMMAND),
     "cancel_job": CancelJob(command_id=COMMAND, reason="printed by mistake"),
     "job_action_answer": JobActionAnswer(code="job-not-held", message="This job is not held.", state="printing"),

@@ -79,6 +79,8 @@ def test_overview(site: Site) -> None:
     assert found["printProviders"] == {"count": 1, "offlineCount": 0, "offline": []}
     assert found["printers"]["count"] == 2
     assert found["printers"]["inError"] == [{"name": "print-1\\Alpha", "status": "PAPER_JAM"}]
+    assert found["printers"]["untracked"] == ["print-1\\free"]
+    assert found["printers"]["untrackedCount"] == 1
     assert found["database"]["status"] == "OK"
     assert found["database"]["maxConnections"] >= found["database"]["activeConnections"] >= 1
     assert found["applicationServer"]["systemMetrics"]["diskSpaceFreeMB"] > 0

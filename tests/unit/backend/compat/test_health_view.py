@@ -1,11 +1,13 @@
 """The shapes that monitoring clients read."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from backend.compat import health_view
 from backend.compat.health_view import DatabaseFacts, PrinterFacts, ProviderFacts, SystemFacts
+from backend.wire.messages import ServerContact
 
 DATABASE = DatabaseFacts(error="", active_connections=1, max_connections=10, connect_ms=0, query_ms=1)
 SYSTEM = SystemFacts(
@@ -97,12 +99,33 @@ def test_lists() -> None:
     assert health_view.printer_list([printer()]) == {
         "printers": [{"name": "srv\\q", "status": "OK", "heldJobsCount": 0, "physicalPrinterId": "7"}]
     }
-    assert health_view.provider_list([ProviderFacts("a", "10.0.0.1", 61_999), ProviderFacts("b", "", -5)]) == {
-        "printProviders": [
-            {"host": "a", "ip": "10.0.0.1", "IP": "10.0.0.1", "lastContactSeconds": 61},
-            {"host": "b", "ip": "", "IP": "", "lastContactSeconds": 0},
-        ]
-    }
+    found = health_view.provider_list([ProviderFacts("a", "10.0.0.1", 61_999), ProviderFacts("b", "", -5)])
+    papercuts = [
+        {key: entry[key] for key in ("host", "ip", "IP", "lastContactSeconds")} for entry in found["printProviders"]
+    ]
+    assert papercuts == [
+        {"host": "a", "ip": "10.0.0.1", "IP": "10.0.0.1", "lastContactSeconds": 61},
+        {"host": "b", "ip": "", "IP": "", "lastContactSeconds": 0},
+    ]
+
+
+def test_what_a_print_server_tells_of_itself() -> None:
+    contacts = (ServerContact(url="http://a", age_s=1.5), ServerContact(url="http://b", trouble="refused"))
+    told = ProviderFacts("a", "", 60_000, 3, 12.7, 5 << 30, 2, "the disk is full", contacts)
+    (entry,) = health_view.provider_list([told])["printProviders"]
+    assert (entry["unsentReportsCount"], entry["oldestUnsentSeconds"], entry["diskSpaceFreeMB"]) == (3, 12, 5120)
+    assert (entry["heldJobsCount"], entry["trouble"]) == (2, "the disk is full")
+    assert entry["servers"] == [
+        {"url": "http://a", "lastContactSeconds": 61, "trouble": ""},  # as old as the print server's own word
+        {"url": "http://b", "lastContactSeconds": None, "trouble": "refused"},
+    ]
+
+
+def test_held_and_untracked() -> None:
+    waiting = [replace(printer(), held_jobs=3), replace(printer(), held_jobs=0)]
+    found = health_view.overview(waiting, [], 0, DATABASE, SYSTEM, ["a\\free"])["printers"]
+    assert (found["heldJobsCountTotal"], found["heldJobsCountMax"], found["heldJobsCountAverage"]) == (3, 3, 2)
+    assert (found["untrackedCount"], found["untracked"]) == (1, ["a\\free"])
 
 
 def test_status() -> None:
