@@ -55,6 +55,7 @@ MAX_OPEN_TOLD: Final = 5000
 STATUS_PROBE_S: Final = 2.0
 MAX_TROUBLE: Final = 1024
 MAX_CONTACTS: Final = 64
+JUST_BEFORE_MS: Final = 10_000  # more than what is forgiven of a printer job's age (provider.cups.printer)
 TOLD_AT_MS: Final = 60_000
 
 _log = logging.getLogger(__name__)
@@ -223,11 +224,12 @@ class Service:
     # ------------------------------------------------------------ the desk's world
 
     async def ask_printer(self, record: JobRecord, run: RunRecord) -> PrinterWord:
-        others = {
+        uri = record.device_uri
+        others = self._book.printer_jobs(uri, run.started_at - JUST_BEFORE_MS) | {
             other.evidence.printer_job_id
             for state in self.desk.states
             for other in state.record.runs
-            if other.name != run.name and other.evidence.printer_job_id
+            if state.record.device_uri == uri and other.name != run.name and other.evidence.printer_job_id
         }
         return await printer.ask_about(record.device_uri, run, record.title, record.cups_user_name, frozenset(others))
 

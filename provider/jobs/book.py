@@ -5,9 +5,11 @@ since CUPS may run a job again long after it came out. In memory stand the open 
 bytes each.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,6 +20,8 @@ from backend.wire.messages import Printing
 from provider.jobs.model import JobRecord, Told
 from provider.journal.commit import GroupCommit
 from provider.journal.file import Damage, JournalFile, Label
+
+RECENT: Final = 200
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(JobRecord)
@@ -33,6 +37,7 @@ class Book:
         self._latest: dict[int, int] = {}
         self._unsettled: dict[str, JobRecord] = {}
         self._told: dict[str, Told] = {}
+        self._recent: deque[JobRecord] = deque(maxlen=RECENT)
 
     def open(self) -> list[JobRecord]:
         """Replay the journal: the records that are not settled, oldest first. Raises JournalError."""
@@ -73,6 +78,12 @@ class Book:
     def note_available(self, user_name: str, told: Told) -> None:
         """A server has told it now, whatever the clocks say."""
         self._told[user_name] = told
+
+    def printer_jobs(self, device_uri: str, since_ms: int) -> set[int]:
+        """The printer's own numbers of the jobs that were settled since then on this device: no run under way is one of
+        these."""
+        found = (one for one in self._recent if one.device_uri == device_uri and (one.settled_at or 0) >= since_ms)
+        return {run.evidence.printer_job_id for record in found for run in record.runs} - {0}
 
     async def write(self, record: JobRecord) -> None:
         """Returns when the record is on the disk. Raises JournalError."""
@@ -119,6 +130,8 @@ class Book:
         self._latest[_digest(_of_job(record.printing))] = number
         for copy in record.copies_of_crash:
             self._printings[_digest(replace(record.printing, time_at_completed=copy.time_at_completed))] = number
+        if record.phase == "settled":
+            self._recent.append(record)
         if record.phase in ("settled", "denied"):
             self._unsettled.pop(record.job_id, None)
         else:

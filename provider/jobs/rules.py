@@ -77,21 +77,37 @@ def _judge_ipp(run: RunRecord, well: bool, waits_for_printer: bool) -> Verdict:
         return ""  # killed, or its messages were lost with the machine
     if evidence.as_raster:
         return "nothing"
-    if not evidence.sending:
-        return "" if well or evidence.connected else "nothing"  # a full disk may have swallowed what it said next
+    if not evidence.sending:  # a full disk may have swallowed what it said before or after
+        return "" if well or evidence.connected or _heard_of_job(evidence) else "nothing"
     left_early = not waits_for_printer and evidence.printer_state not in ("canceled", "aborted")
     return "printed" if well and (evidence.printer_state == "completed" or left_early) else ""
+
+
+def _last_heard(evidence: Evidence) -> Verdict:
+    """What the printer had told the real backend, where it cannot be asked any more."""
+    if evidence.printer_state == "completed":
+        return "printed"
+    if evidence.printer_state in ("canceled", "aborted") and evidence.impressions_completed is not None:
+        return "partly" if evidence.impressions_completed else "nothing"
+    return "unknown"
+
+
+def _heard_of_job(evidence: Evidence) -> bool:
+    """Whether the backend heard how its job does, which is after it has sent something."""
+    return bool(evidence.printer_state) or evidence.impressions_completed is not None or evidence.waited
 
 
 def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:
     """The run with the verdict that the printer's word allows; "" while the printer is still at it."""
     count = word.impressions_completed
     evidence = run.evidence
+    may_have_sent = evidence.sending or _heard_of_job(evidence)
     if not word.reached:
-        sent_nothing = run.exit_code is not None and evidence.spoke and not evidence.sending
-        verdict: Verdict = "nothing" if sent_nothing else "unknown"
+        count = evidence.impressions_completed
+        sent_nothing = run.exit_code is not None and evidence.spoke and not may_have_sent
+        verdict: Verdict = "nothing" if sent_nothing else _last_heard(evidence)
     elif not word.known:
-        verdict = "unknown" if evidence.sending else "nothing"
+        verdict = "unknown" if may_have_sent else "nothing"
     elif word.state == "completed":
         verdict = "printed"
     elif word.state in ("canceled", "aborted"):
@@ -148,11 +164,13 @@ def is_told(record: JobRecord) -> bool:
 
 
 def is_in_doubt(runs: Sequence[RunRecord]) -> bool:
-    """Whether what some document came to is known of none of its runs: the queue's rule decided it."""
-    known: dict[int, bool] = {}
+    """Whether some run may have printed more of its document than any run is known to: the queue's rule decides."""
+    known: dict[int, int] = {}
     for run in runs:
-        known[run.document] = known.get(run.document, False) or run.verdict == "printed"
-    return any(run.verdict == "unknown" and not known[run.document] for run in runs)
+        if run.verdict != "unknown":
+            known[run.document] = max(known.get(run.document, 0), printed_by(run)[0].impressions)
+    unknown = (run for run in runs if run.verdict == "unknown")
+    return any(printed_by(run)[0].impressions > known.get(run.document, 0) for run in unknown)
 
 
 def came_out_twice(runs: Iterable[RunRecord]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from backend.intake.model import Body, Expire, Writes
+from backend.intake.model import Body, Cancel, EndHold, Expire, Release, Writes
 from backend.intake.store_memory import MemoryStore
 from backend.jobs.model import UserRow
 from backend.ledger.model import UNASSIGNED, Transfer
@@ -54,20 +54,28 @@ class _Job:
         self.revision = 0
         self.charged = 0
         self.renewed_at = 0
+        self.state = ""
+        self.held_at = 0
+        self.canceled = False  # by a person or by the time, at a server
+        self.asks: tuple[object, ...] = ()  # what its last attempt asked for
+        self.released: tuple[object, ...] | None = None  # what it asked for when a person let it print
 
 
 class Auditor:
-    """`prices` are those of an impression, by queue."""
+    """`prices` are those of an impression, by queue; on `holding` queues jobs wait to be released."""
 
-    def __init__(self, kernel: Kernel, prices: Mapping[str, int]) -> None:
+    def __init__(self, kernel: Kernel, prices: Mapping[str, int], holding: frozenset[str]) -> None:
         self.kernel = kernel
         self.prices = prices
+        self._holding = holding
+        self._told_available: dict[tuple[str, str], int] = {}  # the most a print server was ever told of a user
+        self._spent: dict[tuple[str, str], dict[str, int]] = {}
         self.sent: dict[str, Body] = {}
         self.told: dict[str, str] = {}
         self.answers: dict[str, str] = {}  # what was committed, by command
         self.terms: dict[int, str] = {}
         self.limits_changed: dict[int, None] = {}
-        self.commits = 0
+        self.commits = self.held = self.released = 0
         self._accounts: dict[int, _Account] = {}
         self._jobs: dict[str, _Job] = {}
         self._rows = 0
@@ -87,6 +95,23 @@ class Auditor:
         before = self.told.setdefault(command_id, answer)
         if before != answer:
             raise Broken("P8", f"command {command_id} was answered {before}, now {answer}")
+
+    def told_available(self, site: str, user: str, available: int) -> None:
+        """A print server has heard what a user has left."""
+        known = self._told_available.get((site, user), 0)
+        self._told_available[site, user] = max(known, available)
+
+    def spent_offline(self, site: str, user: str, job_id: str, cost: int, allowance: int) -> None:
+        """P5: a print server lets a user print by the allowance; what no server has charged yet stays within it."""
+        spent = self._spent.setdefault((site, user), {})
+        spent[job_id] = cost
+        bound = max(0, self._told_available.get((site, user), 0) + allowance)
+        if sum(spent.values()) > bound:
+            raise Broken("P5", f"{user} has printed for {sum(spent.values())} offline on {site}, {bound} was allowed")
+
+    def settled_offline(self, site: str, user: str, job_id: str) -> None:
+        """A server has the job's report."""
+        self._spent.get((site, user), {}).pop(job_id, None)
 
     # ------------------------------------------------------------ the lease
 
@@ -184,7 +209,7 @@ class Auditor:
         elif isinstance(body, Adjust | SetBalance | ConfigureAccount):
             self._money(users, body, answer)
         else:
-            raise AssertionError(f"nobody here sends a {type(body).__name__}")
+            self._act(body, answer)
 
     def _authorise(self, users: Users, body: Authorise, answer: dict[str, Any], now_ms: int) -> None:
         job = self._job(users, body.job_id, body.user_name)
@@ -198,9 +223,16 @@ class Auditor:
         due = max(0, body.facts.impressions * self.prices[body.queue] - job.charged)
         known = body.user_name in users
         covered = not account.restricted or account.available - due >= -account.overdraft
-        allowed = known and (not due or covered)
-        self._expect(body, answer["decision"], "authorised" if allowed else "denied")
-        if allowed and due:
+        allowed = known and (not due or covered) and not job.canceled
+        job.asks = (body.facts.impressions, body.facts.sheets, body.facts.copies, body.queue)
+        held = allowed and body.queue in self._holding and job.released != job.asks
+        decision = "held" if held else "authorised" if allowed else "denied"
+        self._expect(body, answer["decision"], decision)
+        job.state = "canceled" if job.canceled else decision
+        if held:
+            job.released, job.held_at = None, now_ms
+            self.held += 1
+        elif allowed and due:
             account.reserved[body.job_id] = due
         self._expect(body, (answer["balance"], answer["available"]), (account.balance, account.available))
 
@@ -215,6 +247,7 @@ class Auditor:
             if body.attempt >= job.attempt:
                 job.attempt = body.attempt
                 reserved = account.reserved.pop(body.job_id, 0)
+                job.state, job.canceled = body.outcome, job.canceled and body.outcome != "completed"
             job.charged += due
             account.balance -= due
             beyond = sum(r.amount for r in rows if r.kind == POSTED and r.code in EXCEPTIONS)
@@ -232,6 +265,27 @@ class Auditor:
         self._expect(body, answer["code"], "" if due else "superseded")
         if due:
             del account.reserved[body.job_id]
+            job.state = "in_doubt"
+
+    def _act(self, body: Release | Cancel | EndHold, answer: dict[str, Any]) -> None:
+        """A person lets a job print or cancels it, or the leader does for the time that has passed."""
+        job = self._jobs[body.job_id]
+        if isinstance(body, Release):
+            done = job.state == "held"
+            if done:
+                job.state, job.released = "released", job.asks
+                self.released += 1
+        elif isinstance(body, Cancel):
+            done = job.state in ("held", "released", "authorised")
+            job.canceled = job.canceled or done
+            job.state = "canceled" if job.state in ("held", "released") else job.state
+        else:
+            leads = body.term == max(self.terms, default=0)  # P10
+            done = leads and job.state == "held" and job.held_at < body.held_before
+            if done:
+                job.state, job.canceled = "canceled", True
+        refused = "superseded" if isinstance(body, EndHold) else "job-not-held"
+        self._expect(body, (answer.get("code", ""), answer["state"]), ("" if done else refused, job.state))
 
     def _money(self, users: Users, body: Adjust | SetBalance | ConfigureAccount, answer: dict[str, Any]) -> None:
         user = users.get(body.user_name)

@@ -11,7 +11,16 @@ import msgspec
 
 from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded, Wait
 from provider.journal.record import encode
-from provider.journal.runs import OFFLINE_MARK, Ended, Started, read_words
+from provider.journal.runs import (
+    DRAFT_MARK,
+    HELD_MARK,
+    NOTE_SUFFIX,
+    OFFLINE_MARK,
+    Ended,
+    HeldNote,
+    Started,
+    read_words,
+)
 from tests.simulation.disk import File
 from tests.simulation.kernel import GONE, Future, Gone, Process
 from tests.simulation.printer import ABORTED, CANCELED, COMPLETED, PrinterJob
@@ -180,7 +189,33 @@ class Backend(Process):
             if same and ended is not None and ended.exit_code == OK and not ended.canceled:
                 return Finished()
         noise = self.kernel.rng.getrandbits(32)
+        if self.site.rule.offline != "allow":
+            return self._leave_note(f"{HELD_MARK}{self.job.number}-{noise:08x}{NOTE_SUFFIX}")
         return Print("", f"{OFFLINE_MARK}{self.job.number}-{noise:08x}", 0, 0, 0, self.incarnation, True)
+
+    def _leave_note(self, name: str) -> Hold:
+        note = HeldNote(
+            v=1,
+            held_at=self.now_ms(),
+            options=self.options,
+            queue=self.job.queue,
+            cups_job_id=self.job.number,
+        )
+        disk = self.site.disk
+        self.effect()
+        try:
+            draft = disk.create(f"{DRAFT_MARK}{name}")
+            disk.write(draft, 0, encode(msgspec.json.encode(note)))
+        except OSError as error:
+            raise Busy(f"the note cannot be written: {error}") from error
+        self.effect()
+        disk.sync(draft)
+        self.effect()
+        disk.link(f"{DRAFT_MARK}{name}", name)
+        disk.unlink(f"{DRAFT_MARK}{name}")
+        self.effect()
+        disk.sync_folder()
+        return Hold("no daemon answers")
 
     async def _print(self, permission: Print) -> int:
         valid_until_s = self.monotonic_s() + PERMISSION_S

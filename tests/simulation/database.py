@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from backend.cluster.machine import Seen
 from backend.intake.errors import ConnectionFault
 from backend.intake.model import Missing, Reads, Rows, Writes
 from backend.intake.store_memory import MemorySession, MemoryStore
-from backend.jobs.model import UserRow
+from backend.jobs.model import Need, UserRow
 from backend.ledger.model import FUNDING, PRINTING, UNASSIGNED, Account
 from tests.simulation.kernel import GONE, Kernel, Machine, Network, Process
 
@@ -188,6 +190,21 @@ class Database(Process):
         since = self.store.now() - grace_ms
         jobs = self.store.jobs.values()
         return tuple(job.job_id for job in jobs if job.reserved_sequence and job.renewed_at < since), since
+
+    def held_jobs(self, timeout_ms: int) -> tuple[tuple[str, ...], int]:
+        before = self.store.now() - timeout_ms
+        jobs = self.store.jobs.values()
+        return tuple(job.job_id for job in jobs if job.state == "held" and job.updated_at < before), before
+
+    def decisions(self, provider_id: int) -> str:
+        """What was decided of this provider's jobs and not carried out: JSON of job ids and decisions."""
+        wants = [want for want in self.store.wants.values() if want.provider_id == provider_id]
+        found = {
+            want.job_id: "release" if self.store.jobs[want.job_id].state == "released" else "cancel"
+            for want in wants
+            if want.need == Need.CARRY_OUT
+        }
+        return msgspec.json.encode(found).decode()
 
     # ------------------------------------------------------------ the lease
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from backend.wire.messages import Printing
-from provider.jobs.model import JobRecord
+from provider.jobs.model import JobRecord, Told
 from provider.journal.record import Record, encode, scan
 from tests.simulation.disk import File
 from tests.simulation.kernel import Future
@@ -34,6 +34,7 @@ class Journal:
         self.records: dict[str, JobRecord] = {}
         self.unsettled: dict[str, JobRecord] = {}
         self.printings: dict[Printing, str] = {}
+        self.told: dict[str, Told] = {}
         names = sorted(name for name in self._disk.files if name.endswith(SUFFIX))
         for name in names:
             self._replay(self._disk.read(name))
@@ -66,7 +67,11 @@ class Journal:
     def _replay(self, data: bytes) -> None:
         for part in scan(data):
             if isinstance(part, Record):
-                self.keep(_DECODER.decode(part.payload))
+                record = _DECODER.decode(part.payload)
+                self.keep(record)
+                known = self.told.get(record.user_name)
+                if record.told is not None and (known is None or known.at <= record.told.at):
+                    self.told[record.user_name] = record.told
 
     def _start(self) -> None:
         if not self._runs:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from backend.intake.model import Body, Expire
+from backend.intake.model import Body, EndHold, Expire
 from backend.wire.messages import Adjust, Authorise, CommandId, Report
 from backend.wire.pricing import Printed
 from tests.simulation.auditor import Auditor, Broken
@@ -90,7 +90,7 @@ class Desk(Process):
 
 def replayable(auditor: Auditor) -> list[Body]:
     """What clients have sent and been answered."""
-    return [auditor.sent[key] for key in auditor.told if not isinstance(auditor.sent[key], Expire)]
+    return [auditor.sent[key] for key in auditor.told if not isinstance(auditor.sent[key], Expire | EndHold)]
 
 
 def new_id(kernel: Kernel) -> CommandId:

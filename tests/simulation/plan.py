@@ -8,15 +8,18 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
+from backend.wire.messages import OfflinePolicy, PartialCharge
+
 USERS: Final = {"ada": (False, 0), "bob": (True, 0), "cleo": (True, 3000), "dan": (True, 0)}  # restricted, overdraft
 BALANCES: Final = {"ada": 0, "bob": 6_000, "cleo": 1_000, "dan": 2_500}
 GUESTS: Final = ("eve",)  # known to nobody before they print
 PRICES: Final = {"red": 500, "blue": 120}
 STEPS: Final = 500
+POLICIES: Final = ("allow", "allow", "allowance", "hold")
 
 FAULTS: Final = (
     "kill-server", "stop-server", "kill-database", "cut", "jump", "kill-daemon", "stop-daemon", "kill-backend",
-    "stop-backend", "kill-inner", "kill-cupsd", "power", "full", "jam", "late-run",
+    "stop-backend", "kill-inner", "kill-cupsd", "power", "full", "jam", "late-run", "deaf",
 )  # fmt: skip
 STORMS: Final = (  # what is worth having at the same time more often than chance gives it
     ("kill-daemon", "stop-backend", "kill-cupsd", "stop-daemon"),
@@ -25,6 +28,7 @@ STORMS: Final = (  # what is worth having at the same time more often than chanc
     ("stop-server", "cut", "jump"),
     ("jam", "kill-inner", "kill-backend"),
     ("late-run",),
+    ("deaf", "kill-inner", "kill-backend", "jam"),
 )
 
 
@@ -46,8 +50,19 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What a print server's queue does: with jobs that nobody released, while no server answers (the allowance in minor
+    units), and with runs of which nobody can tell what they printed."""
+
+    hold_jobs: bool = False
+    offline: OfflinePolicy = "allow"
+    allowance: int = 0
+    partial_charge: PartialCharge = "whole"
+
+
+@dataclass(frozen=True)
 class Plan:
-    """`loss`, `double` and `slow` are the network's habits as long as the faults last."""
+    """`loss`, `double` and `slow` are the network's habits as long as the faults last; `rules` those of the queues."""
 
     seed: int
     steps: int
@@ -57,6 +72,7 @@ class Plan:
     loss: float
     double: float
     slow: float
+    rules: tuple[Rule, ...]
     items: tuple[Item, ...]
 
     def without(self, dropped: frozenset[int]) -> "Plan":
@@ -66,7 +82,12 @@ class Plan:
 def make(seed: int, steps: int = STEPS) -> Plan:
     rng = random.Random(f"plan {seed}")
     servers, providers = rng.choice((1, 2, 3, 3)), rng.choice((1, 1, 2))
-    items = [*_prints(rng, steps, providers), *_money(rng, steps), *_faults(rng, steps, servers, providers)]
+    rules = tuple(_rule(rng) for _ in range(providers))
+    items = [
+        *_prints(rng, steps, providers, any(rule.hold_jobs for rule in rules)),
+        *_money(rng, steps),
+        *_faults(rng, steps, servers, providers),
+    ]
     return Plan(
         seed=seed,
         steps=steps,
@@ -76,11 +97,21 @@ def make(seed: int, steps: int = STEPS) -> Plan:
         loss=rng.choice((0.0, 0.0, 0.01, 0.05)),
         double=rng.choice((0.0, 0.02, 0.1)),
         slow=rng.choice((0.0, 0.0, 0.01, 0.05, 0.2)),
+        rules=rules,
         items=tuple(sorted(items, key=lambda item: item.step)),
     )
 
 
-def _prints(rng: random.Random, steps: int, providers: int) -> list[Item]:
+def _rule(rng: random.Random) -> Rule:
+    return Rule(
+        hold_jobs=rng.random() < 0.3,
+        offline=rng.choice(POLICIES),
+        allowance=rng.choice((0, 700, 3000)),
+        partial_charge=rng.choice(("whole", "whole", "nothing")),
+    )
+
+
+def _prints(rng: random.Random, steps: int, providers: int, holds: bool) -> list[Item]:
     count = rng.randint(3, 10)
     items = []
     for number in range(count):
@@ -96,7 +127,11 @@ def _prints(rng: random.Random, steps: int, providers: int) -> list[Item]:
             )
         )
         later = rng.randint(step, steps)
+        if holds and rng.random() < 0.7:
+            items.append(Item(rng.randint(step, steps), "release", number=number))
         if rng.random() < 0.15:
+            items.append(Item(later, "call-off", number=number))
+        elif rng.random() < 0.15:
             items.append(Item(later, "cancel", number=number))
         elif rng.random() < 0.25:
             items.append(Item(later, "restart", number=number))
@@ -150,6 +185,8 @@ def _fault(rng: random.Random, what: str, steps: int, servers: int, providers: i
     if what == "jam":
         return Item(step, what, name=printing, seconds=rng.uniform(1.0, 3.0), number=rng.choice((0, 1, 7)))
     seconds = rng.choice((short, long, rng.uniform(25, 60))) if what in ("stop-backend", "kill-daemon") else short
+    if what == "deaf":
+        return Item(step, what, name=printing, seconds=rng.uniform(4.0, 20.0), flag=rng.random() < 0.5)
     if what in ("stop-daemon", "full"):
         seconds = long
     return Item(step, what, name=printing, seconds=seconds, number=rng.randint(0, 9))

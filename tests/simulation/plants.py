@@ -13,13 +13,14 @@ from msgspec.structs import replace as change
 from backend.cluster import machine as lease
 from backend.intake import fold
 from backend.jobs import machine as jobs
-from backend.jobs.model import Job
+from backend.jobs.model import Job, Mark
 from backend.ledger import rules
 from backend.ledger.model import Account, Kind, Origin
 from backend.wire.pricing import Printed
 from provider.cups import printer
 from provider.jobs import events as ev
 from provider.jobs import machine as provider
+from provider.jobs import offline
 from provider.jobs import rules as verdicts
 from provider.journal import record as records
 from provider.uplink import machine as uplink
@@ -339,7 +340,61 @@ def _retry_with_a_new_id(patch: Patch) -> None:
     patch.setattr(people.Desk, "_until_answered", anew)
 
 
+def _any_release_will_do(patch: Patch) -> None:
+    """What was released is not looked at: two pages were, fifty are printed."""
+    patch.setattr(jobs, "_asks_for_what_was_released", lambda job, body, queue: bool(job.marks & Mark.RELEASED))
+
+
+def _hold_ended_though_released(patch: Patch) -> None:
+    """The leader does not look again whether the job still waits."""
+
+    def blind(job: Job, before: int, origin: Origin) -> Job:
+        jobs._cancel_waiting(job, "hold-expired", origin)
+        return job
+
+    patch.setattr(jobs, "end_hold", blind)
+
+
+def _canceled_and_printed(patch: Patch) -> None:
+    patch.setattr(jobs, "_BY_HAND", {})
+
+
+def _allowance_spent_twice(patch: Patch) -> None:
+    """Jobs of one user that print offline at the same time are each let have all of it."""
+    decide = offline.decide
+
+    def generous(*arguments: Any) -> offline.Verdict:
+        name, facts, queue, own, allowance, purse, ledger = arguments
+        return decide(name, facts, queue, own, allowance, replace(purse, spent=0), ledger)
+
+    patch.setattr(daemon, "decide", generous)
+
+
+def _held_for_nothing(patch: Patch) -> None:
+    """Why a job is held is not on the disk."""
+    step = provider.step
+
+    def forgetful(state: Any, event: Any, moment: Any) -> Any:
+        after, effects = step(state, event, moment)
+        return after, tuple(
+            replace(effect, record=change(effect.record, held_for="")) if isinstance(effect, ev.Write) else effect
+            for effect in effects
+        )
+
+    patch.setattr(provider, "step", forgetful)
+
+
+def _doubt_is_not_told(patch: Patch) -> None:
+    patch.setattr(verdicts, "is_in_doubt", lambda runs: False)
+
+
 PLANTS = (
+    Plant("any-release-will-do", "jobs.machine", _any_release_will_do),
+    Plant("hold-ended-though-released", "jobs.machine", _hold_ended_though_released),
+    Plant("canceled-and-printed", "jobs.machine", _canceled_and_printed),
+    Plant("allowance-spent-twice", "provider.jobs.offline", _allowance_spent_twice),
+    Plant("held-for-nothing", "provider.jobs.machine", _held_for_nothing),
+    Plant("doubt-is-not-told", "provider.jobs.rules", _doubt_is_not_told),
     Plant("replay-decided-anew", "intake.fold", _replay_decided_anew),
     Plant("fingerprint-ignored", "intake.fold", _fingerprint_ignored),
     Plant("expiry-does-not-look-again", "jobs.machine", _expiry_does_not_look_again),

@@ -6,7 +6,7 @@ from typing import Final
 from provider.cups import ipp
 from tests.simulation.kernel import Kernel
 
-PENDING, PROCESSING, CANCELED, ABORTED, COMPLETED = 3, 5, 7, 8, 9
+PENDING, HELD, PROCESSING, CANCELED, ABORTED, COMPLETED = 3, 4, 5, 7, 8, 9
 PAGE_S: Final = 0.4
 
 
@@ -42,6 +42,7 @@ class Printer:
         self.queue = queue
         self.jobs: list[PrinterJob] = []
         self.tray: list[Sheet] = []
+        self.deaf = False  # it prints, and nobody can ask it anything
         self._busy = False
 
     @property

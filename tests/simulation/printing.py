@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provider.cups.client import CupsJob
-from tests.simulation.backend import CANCEL, OK, Backend, Inner
+from tests.simulation.backend import CANCEL, HOLD, OK, Backend, Inner
 from tests.simulation.disk import Disk
 from tests.simulation.kernel import Kernel, Machine, Process
-from tests.simulation.printer import CANCELED, COMPLETED, PENDING, PROCESSING, Printer
+from tests.simulation.plan import Rule
+from tests.simulation.printer import CANCELED, COMPLETED, HELD, PENDING, PROCESSING, Printer
 
 if TYPE_CHECKING:
     from tests.simulation.provider import Daemon
@@ -48,6 +49,7 @@ class Site:
     machine: Machine
     disk: Disk
     printer: Printer
+    rule: Rule = field(default_factory=Rule)
     cupsd: "Cupsd" = field(init=False)
     daemon: "Daemon" = field(init=False)
     backends: list[Backend] = field(default_factory=list)
@@ -107,6 +109,19 @@ class Cupsd(Process):
         self.after(0.0, lambda: self._cancel(job))
         return True
 
+    def release(self, number: int) -> None:
+        """Release-Job."""
+        job = self.jobs.get(number)
+        if self.alive and job is not None and job.state == HELD:
+            self.tell(f"releases {job.title}")
+            job.state, job.not_before_s = PENDING, 0.0
+            self.after(0.0, self._next)
+
+    def cancel_number(self, number: int) -> bool:
+        """Cancel-Job, as the daemon asks for it."""
+        job = self.jobs.get(number)
+        return job is not None and self.cancel(job.title)
+
     def restart(self, title: str) -> bool:
         """A person has a completed job printed again: a printing of its own."""
         job = self.find(title)
@@ -119,7 +134,7 @@ class Cupsd(Process):
     def alter(self, title: str, pages: int) -> None:
         """A person changes a job that waits (`lp -i ID -n COPIES`), also one that was begun before."""
         job = self.find(title)
-        if self.alive and job is not None and job.state == PENDING:
+        if self.alive and job is not None and job.state in (PENDING, HELD):
             job.pages = pages
 
     def find(self, title: str) -> Job | None:
@@ -169,6 +184,8 @@ class Cupsd(Process):
             self._end(job, COMPLETED)
         elif code == CANCEL:
             self._end(job, CANCELED)
+        elif code == HOLD:
+            job.state = HELD
         else:
             job.state, job.not_before_s = PENDING, self.kernel.now + 3.0
         self._next()

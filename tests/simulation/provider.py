@@ -6,21 +6,37 @@ effects it performs one by one on the simulated disk and network, so that the da
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace as change
 
 from backend.intake.model import Body
-from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing, QueuePolicy, ReportAnswer
+from backend.wire.pricing import SimpleCost
 from provider.analysis.options import parse_options
-from provider.cups.identity import judge_state, printing_of_run, times_of
-from provider.cups.printer import DOUBT_S, Wanted, choose
+from provider.cups.identity import judge_note, judge_state, printing_of_run, times_of
+from provider.cups.printer import DOUBT_S, UNREACHED, Wanted, choose
 from provider.jobs import events as ev
 from provider.jobs import machine
-from provider.jobs.model import Ask, JobRecord, PrinterWord, RunRecord
+from provider.jobs.holds import Decided, steps
+from provider.jobs.model import Ask, JobRecord, PrinterWord, RunRecord, Told
+from provider.jobs.offline import DEFAULT_LEDGER, Purse, Verdict, decide
 from provider.jobs.rules import read_evidence
 from provider.jobs.state import JobState, Moment, begin, is_open, resume
-from provider.journal.runs import DRAFT_MARK, OFFLINE_MARK, SUFFIXES, Started, highest_number, read_words
+from provider.journal.record import Record, scan
+from provider.journal.runs import (
+    DRAFT_MARK,
+    HELD_MARK,
+    NOTE_SUFFIX,
+    OFFLINE_MARK,
+    SUFFIXES,
+    HeldNote,
+    Started,
+    highest_number,
+    read_words,
+)
+from provider.service import JUST_BEFORE_MS
 from provider.uplink import messages
 from provider.uplink.machine import Outbox, Parcel
 from tests.simulation.auditor import Auditor, Broken
@@ -36,6 +52,8 @@ TOKENS_A_LIFE = 1 << 32
 KILL_AFTER_S = 10.0
 ADOPT_EVERY_S = 5.0
 BEAT_S = 2.0
+ROUND_S = 0.5
+ROUNDS_BETWEEN_LOOKS = 4
 SPOOL = "spool"
 
 
@@ -67,6 +85,9 @@ class Daemon(Process):
         self._session_jobs: dict[int, str] = {}
         self._timers: dict[str, int] = {}
         self._told_to_end: dict[str, float] = {}
+        self._tried_at_s: dict[str, float] = {}
+        self._answering = True
+        self.damaged_notes: dict[str, None] = {}
         self._next_session = 1
         self._next_token = 0
         self._next_timer = 0
@@ -83,6 +104,7 @@ class Daemon(Process):
             and not journal.unsettled
             and not journal.busy
             and not [name for name in self._run_names() if name not in self.damaged]
+            and not [n for n in self.site.disk.files if n.startswith(HELD_MARK) and n not in self.damaged_notes]
         )
 
     def begin(self) -> None:
@@ -95,6 +117,7 @@ class Daemon(Process):
         self._sweep()
         self.spawn(self._adopting())
         self.spawn(self._beating())
+        self.spawn(self._keeping())
 
     def _sweep(self) -> None:
         for name, file in list(self.site.disk.files.items()):
@@ -124,6 +147,7 @@ class Daemon(Process):
             device_uri="ipp://printer/ipp/print",
             incarnation=backend.incarnation,
             orphan=backend.orphan,
+            partial_charge=self.site.rule.partial_charge,
         )
         offline = f"{OFFLINE_MARK}{job.number}-"
         await self._adopt_names([name for name in self._run_names() if name.startswith(offline)])
@@ -148,6 +172,11 @@ class Daemon(Process):
         if connection is None:
             return
         self.tell(f"answers {connection.backend.name}: {_brief(reply)}")
+        rule = self.site.rule
+        if isinstance(reply, ev.Print) and reply.offline and rule.offline == "allowance":
+            record = self.states[reply.job_id].record
+            cost = record.offline.cost if record.offline is not None else 0
+            self._auditor.spent_offline(self.site.name, record.user_name, record.job_id, cost, rule.allowance)
         backend = connection.backend
         backend.after(0.0005, lambda: connection.reply.set(reply), connection.life)
         if not isinstance(reply, ev.Print):
@@ -272,10 +301,16 @@ class Daemon(Process):
         return started, record
 
     def _ask_printer(self, job_id: str, token: int, record: JobRecord, run: RunRecord) -> None:
+        assert self.journal is not None
+        recent = [
+            one
+            for one in self.journal.records.values()
+            if one.phase == "settled" and (one.settled_at or 0) >= run.started_at - JUST_BEFORE_MS
+        ]
         others = frozenset(
             other.evidence.printer_job_id
-            for state in self.states.values()
-            for other in state.record.runs
+            for one in (*recent, *(state.record for state in self.states.values()))
+            for other in one.runs
             if other.name != run.name and other.evidence.printer_job_id
         )
         same_boot = run.boot_id == f"{self.machine.name}.{self.machine.boot}"
@@ -287,7 +322,8 @@ class Daemon(Process):
             others,
             0.0 if same_boot else DOUBT_S,
         )
-        self._feed(job_id, ev.PrinterSaid(token, run.name, self._printers_word(wanted)))
+        word = UNREACHED if self.site.printer.deaf else self._printers_word(wanted)
+        self._feed(job_id, ev.PrinterSaid(token, run.name, word))
 
     def _printers_word(self, wanted: Wanted) -> PrinterWord:
         printer = self.site.printer
@@ -323,10 +359,38 @@ class Daemon(Process):
         left_s = max(0.01, deadline_s - self.monotonic_s())
         answered = await self._call(body, timeout_s=left_s, patient=True)
         if answered is None:
-            self.tell(f"decides alone on {record.title}")
-            self._feed(job_id, ev.Undecided(token))
-        else:
-            self._feed(job_id, ev.Decided(token, msgspec.json.decode(answered.answer, type=AuthoriseAnswer)))
+            verdict = self._offline_verdict(record)
+            self.tell(f"decides alone on {record.title}: {verdict}")
+            self._feed(job_id, ev.Undecided(token, verdict))
+            return
+        answer = msgspec.json.decode(answered.answer, type=AuthoriseAnswer)
+        if answer.decision != "superseded":
+            self._note_available(record.user_name, answer.available)
+        self._feed(job_id, ev.Decided(token, answer))
+
+    def _offline_verdict(self, record: JobRecord) -> Verdict:
+        """As `Service.offline_verdict`, with policies that never change."""
+        assert self.journal is not None
+        rule = self.site.rule
+        policy = QueuePolicy(
+            name=record.queue,
+            disabled=False,
+            cost=SimpleCost(per_impression=self._auditor.prices[record.queue]),
+            offline_policy=rule.offline,
+            partial_charge=rule.partial_charge,
+            hold_jobs=rule.hold_jobs,
+        )
+        mine = [state.record for state in self.states.values() if state.record.user_name == record.user_name]
+        spent = sum(one.offline.cost for one in mine if one.offline is not None and one.job_id != record.job_id)
+        told = self.journal.told.get(record.user_name)
+        purse = Purse(told.available if told is not None else None, spent)
+        facts = record.facts or _facts(0)
+        return decide(record.queue, facts, policy, "allow", rule.allowance, purse, DEFAULT_LEDGER)
+
+    def _note_available(self, user_name: str, available: int) -> None:
+        assert self.journal is not None
+        self.journal.told[user_name] = Told(available=available, at=self.now_ms())
+        self._auditor.told_available(self.site.name, user_name, available)
 
     def _remove(self, names: Sequence[str]) -> None:
         for name in names:
@@ -362,7 +426,8 @@ class Daemon(Process):
         )
 
     def _heard(self, label: str, answered: Answered) -> None:
-        if label == "beat":
+        if label in ("beat", "decisions"):
+            self._answering = answered.kind == "answer" or self._answering
             return
         if answered.kind == "answer":
             self._auditor.hear(label, answered.answer)
@@ -397,7 +462,11 @@ class Daemon(Process):
             self.outbox.failed(parcel.job_id, self.monotonic_s(), self.kernel.rng.random())
         else:
             self.outbox.answered(parcel.job_id, body.revision)
-            self._feed(parcel.job_id, ev.Reported(body.revision))
+            available = msgspec.json.decode(answered.answer, type=ReportAnswer).available
+            if available is not None:
+                self._note_available(record.user_name, available)
+            self._auditor.settled_offline(self.site.name, record.user_name, record.job_id)
+            self._feed(parcel.job_id, ev.Reported(body.revision, available))
         self.outbox.in_flight.discard(parcel.job_id)
         self._pump()
 
@@ -410,8 +479,68 @@ class Daemon(Process):
         while True:
             jobs = tuple(job_id for job_id, state in self.states.items() if is_open(state))
             if jobs:
-                await self._client.call("beat", beat, timeout_s=2.0)
+                self._answering = await self._client.call("beat", beat, timeout_s=2.0) is not None
             await self.sleep(BEAT_S)
+
+    # ------------------------------------------------------------ held jobs
+
+    async def _keeping(self) -> None:
+        """As `provider.keeper` does."""
+        rounds = 0
+        while True:
+            await self.sleep(ROUND_S)
+            rounds += 1
+            await self._keep(rounds % ROUNDS_BETWEEN_LOOKS == 0)
+
+    async def _keep(self, seldom: bool) -> None:
+        open_states = (state for state in self.states.values() if state.on_disk and state.record.phase == "open")
+        records = [state.record for state in open_states]
+        held = [record for record in records if record.held_for]
+        decisions: dict[str, Literal["release", "cancel"]] = {}
+        if any(record.held_for == "release" for record in held) or (seldom and records):
+            decisions = await self._decisions()
+        waits = self._answering and any(record.held_for == "server" for record in held)
+        cupsd = self.site.cupsd
+        if cupsd.alive and (decisions or waits or (seldom and held)):
+            listed = {number: job.told() for number, job in cupsd.jobs.items() if not job.told().over}
+            decided = Decided(self._answering, decisions)
+            for step in steps(records, listed, decided, self._tried_at_s, self.monotonic_s()):
+                self._tried_at_s[step.job_id] = self.monotonic_s()
+                self.effect()
+                if step.act == "release":
+                    cupsd.release(step.cups_job_id)
+                elif step.act == "look" or cupsd.cancel_number(step.cups_job_id):
+                    self.after(0.01, lambda job_id=step.job_id: self._feed(job_id, ev.Nudge()))  # type: ignore[misc]
+        if seldom:
+            self._take_notes()
+
+    async def _decisions(self) -> dict[str, Literal["release", "cancel"]]:
+        provider_id = self._provider_id
+        answered = await self._client.call(
+            "decisions", lambda server, reply: server.decisions(provider_id, reply), timeout_s=2.0
+        )
+        self._answering = answered is not None
+        if answered is None:
+            return {}
+        return msgspec.json.decode(answered.answer, type=dict[str, Literal["release", "cancel"]])
+
+    def _take_notes(self) -> None:
+        disk, cupsd = self.site.disk, self.site.cupsd
+        for name in sorted(name for name in disk.files if name.endswith(NOTE_SUFFIX) and name.startswith(HELD_MARK)):
+            note = _note(disk.read(name))
+            job = cupsd.jobs.get(note.cups_job_id) if cupsd.alive and note is not None else None
+            if note is None or not cupsd.alive:
+                if note is None:
+                    self.damaged_notes[name] = None
+                continue
+            state = judge_note(job.told() if job is not None else None, note)
+            if state == "not yet":
+                continue
+            self.effect()
+            if state == "held":
+                cupsd.release(note.cups_job_id)
+            self.effect()
+            disk.unlink(name)
 
     # ------------------------------------------------------------ runs without a machine
 
@@ -462,6 +591,7 @@ class Daemon(Process):
             title=started.title,
             device_uri=started.device_uri,
             incarnation=started.incarnation,
+            partial_charge=self.site.rule.partial_charge,
         )
         facts = known_facts or self._facts_of_run(name)
         run = change(record, facts=facts, offline=started.offline or not job_id)
@@ -477,6 +607,13 @@ def _brief(reply: ev.Reply) -> str:
     if isinstance(reply, ev.Print):
         return f"print as run {reply.run}, attempt {reply.attempt}{', offline' if reply.offline else ''}"
     return f"{type(reply).__name__} {getattr(reply, 'message', '')}"
+
+
+def _note(data: bytes) -> HeldNote | None:
+    for part in scan(data):
+        if isinstance(part, Record):
+            return msgspec.json.decode(part.payload, type=HeldNote)
+    return None
 
 
 def _facts(pages: int) -> JobFacts:

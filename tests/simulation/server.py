@@ -12,7 +12,7 @@ import msgspec
 from backend.cluster import machine
 from backend.intake import batch
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Body, Expire, Missing, Policy, command
+from backend.intake.model import Body, EndHold, Expire, Missing, Policy, command
 from backend.wire.messages import Ledger
 from tests.simulation.database import Database, DatabaseSession, Reply
 from tests.simulation.kernel import GONE, Future, Kernel, Machine, Network, Process
@@ -26,6 +26,7 @@ LEASE_S = 5.0
 DUTY_S = 3.0
 ROUNDS = 2  # of work that the leader does for a duty without asking itself again whether it leads
 GRACE_MS = 6_000
+HELD_MS = 4_000
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ class _Entry:
 
 
 class Server(Process):
-    """`expires` is called with every Expire that this server makes as the leader, before it is sent."""
+    """`expires` is called with every command that this server makes as the leader, before it is sent."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class Server(Process):
         network: Network,
         database: Database,
         create_users: bool,
-        expires: Callable[[Expire], None],
+        expires: Callable[[Body], None],
     ) -> None:
         super().__init__(kernel, name, machine_)
         self._network = network
@@ -195,6 +196,15 @@ class Server(Process):
         else:
             reply(Answered("unavailable"))
 
+    def decisions(self, provider_id: int, reply: Reply) -> None:
+        """A provider asks what was decided of its jobs."""
+        self.spawn(self._decisions(provider_id, reply))
+
+    async def _decisions(self, provider_id: int, reply: Reply) -> None:
+        database = self._database
+        found = await self._ask(lambda told: told(database.decisions(provider_id)))
+        reply(Answered("unavailable") if found is GONE else Answered("answer", found))
+
     # ------------------------------------------------------------ the lease
 
     async def _lease(self) -> None:
@@ -252,12 +262,29 @@ class Server(Process):
         job_ids, silent_since = found
         for job_id in job_ids:
             await self.sleep(self.kernel.rng.choice((0.0, 0.3, 2.5)))  # it may be the last of many
-            body = Expire(command_id=self.kernel.fresh_id(), job_id=job_id, term=term, silent_since=silent_since)
-            self._expires(body)
-            self.effect()
-            answer: Future[Answered] = Future()
-            self.submit(body, 0, answer.set)
-            await answer
+            await self._give(
+                Expire(command_id=self.kernel.fresh_id(), job_id=job_id, term=term, silent_since=silent_since)
+            )
+        await self._end_holds(term)
+
+    async def _end_holds(self, term: int) -> None:
+        database = self._database
+        found = await self._ask(lambda reply: reply(database.held_jobs(HELD_MS)))
+        if found is GONE:
+            return
+        job_ids, held_before = found
+        for job_id in job_ids:
+            await self.sleep(self.kernel.rng.choice((0.0, 0.3, 2.5)))
+            await self._give(
+                EndHold(command_id=self.kernel.fresh_id(), job_id=job_id, term=term, held_before=held_before)
+            )
+
+    async def _give(self, body: Body) -> None:
+        self._expires(body)
+        self.effect()
+        answer: Future[Answered] = Future()
+        self.submit(body, 0, answer.set)
+        await answer
 
     async def _write_as_leader(self, term: int) -> bool:
         """One transaction of the leader's; False when the term was another's or nobody answered."""

@@ -27,6 +27,10 @@ MENDED = {
     2494: "the facts of a new attempt were reported under the id of the report before it",
     20292: "a run that was found once its job was reported was told as finished and never charged",
     1486: "a run that never said that it waited for its printer counted as printed whole",
+    330: "a person's restart was taken for the printing before it, which the printer had listed three seconds earlier",
+    1134: "a full disk swallowed that something was sent, not what the printer said of it: it counted as nothing",
+    571: "a printer that had told how much it printed, and then nothing any more, was not believed",
+    4813: "a job was in doubt, and said so only where no run of it was known",
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from backend.intake.model import Cancel, Release
 from backend.jobs.model import QueueRow
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
 from tests.simulation.auditor import Auditor
@@ -23,7 +24,8 @@ class World:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.kernel = kernel = Kernel(f"run {plan.seed}")
-        self.auditor = Auditor(kernel, PRICES)
+        holding = frozenset(queue for queue, rule in zip(PRICES, plan.rules, strict=False) if rule.hold_jobs)
+        self.auditor = Auditor(kernel, PRICES, holding)
         self.network = Network(kernel)
         self.network.loss, self.network.double, self.network.slow = plan.loss, plan.double, plan.slow
         self.machines: dict[str, Machine] = {}
@@ -38,6 +40,7 @@ class World:
         self.printings: dict[str, str] = {}
         self.canceled: dict[str, None] = {}
         self.excused = 0
+        self.by_rule = 0
         self._at = 0
         self._healed = False
 
@@ -48,11 +51,15 @@ class World:
     def _site(self, number: int) -> Site:
         """A print server with one queue."""
         name, queue = f"print{number}", tuple(PRICES)[number - 1]
-        site = Site(self.kernel, name, self._machine(name, 0.0005), Disk(self.kernel), Printer(self.kernel, queue))
+        rule = self.plan.rules[number - 1]
+        machine, printer = self._machine(name, 0.0005), Printer(self.kernel, queue)
+        site = Site(self.kernel, name, machine, Disk(self.kernel), printer, rule)
         site.cupsd = Cupsd(site)
         site.daemon = Daemon(site, number, self.network, self.servers, self.auditor, self.desk)
         cost = f'{{"model":"simple","per_impression":{PRICES[queue]},"version":1}}'
-        self.database.store.queues[number, queue] = QueueRow(number, number, queue, name, False, 0, cost)
+        self.database.store.queues[number, queue] = QueueRow(
+            number, number, queue, name, False, 0, cost, rule.hold_jobs
+        )
         return site
 
     # ------------------------------------------------------------ running
@@ -93,7 +100,7 @@ class World:
         self._healed = True
         self.network.heal()
         for site in self.sites:
-            site.disk.full = False
+            site.disk.full = site.printer.deaf = False
             for process in site.living():
                 process.resume()
         for process in self.fixtures():
@@ -117,6 +124,8 @@ class World:
         actions: dict[str, Callable[[Item], None]] = {
             "print": self._print,
             "cancel": self._cancel,
+            "release": self._release,
+            "call-off": self._call_off,
             "restart": self._restart,
             "adjust": self._adjust,
             "set": self._set,
@@ -140,6 +149,7 @@ class World:
             "power": self._power,
             "full": self._full,
             "late-run": self._late_run,
+            "deaf": self._deaf,
         }
         actions[item.what](item)
 
@@ -154,6 +164,30 @@ class World:
         if item.number < len(self.wishes):
             site, title, _ = self.wishes[item.number]
             self._cancel_title(site, title)
+
+    def _release(self, item: Item) -> None:
+        for job_id in self._jobs_of(item.number):
+            self.desk.give(Release(command_id=new_id(self.kernel), job_id=job_id))
+
+    def _call_off(self, item: Item) -> None:
+        """The help desk cancels a job at a server."""
+        for job_id in self._jobs_of(item.number):
+            self.canceled[self.wishes[item.number][1]] = None
+            self.desk.give(Cancel(command_id=new_id(self.kernel), job_id=job_id, reason="not wanted"))
+
+    def _jobs_of(self, number: int) -> list[str]:
+        """What the servers know of a wish."""
+        if number >= len(self.wishes):
+            return []
+        jobs = self.database.store.jobs.values()
+        return [job.job_id for job in jobs if job.title == self.wishes[number][1]]
+
+    def release_all(self) -> None:
+        """Once the faults are over somebody stands at the release station."""
+        for job in list(self.database.store.jobs.values()):
+            waits = any(isinstance(body, Release) and body.job_id == job.job_id for body in self.desk.open.values())
+            if job.state == "held" and not waits:
+                self.desk.give(Release(command_id=new_id(self.kernel), job_id=job.job_id))
 
     def _cancel_title(self, site: Site, title: str) -> None:
         if site.cupsd.cancel(title):
@@ -313,6 +347,19 @@ class World:
                 self._later(item.seconds + 7.5, server.resume)
 
         site.on_permission = sprung
+
+    def _deaf(self, item: Item) -> None:
+        """Nobody can ask the printer; what is sent to it is printed. With the flag, what sends to it just now dies."""
+        site = next(site for site in self.sites if site.name == item.name)
+        self.kernel.tell(site.name, f"has a deaf printer for {item.seconds:.1f} s")
+        site.printer.deaf = True
+        if item.flag:
+            self._kill_part(item, "inner")
+
+        def undo() -> None:
+            site.printer.deaf = False
+
+        self._later(item.seconds, undo)
 
     def _full(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)

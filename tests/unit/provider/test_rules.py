@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from backend.wire.messages import JobFacts, Printing
+from backend.wire.messages import JobFacts, PartialCharge, Printing
 from backend.wire.pricing import Printed
 from provider.jobs import rules
 from provider.jobs.model import Cursor, Evidence, JobRecord, PrinterWord, RunRecord
@@ -66,14 +66,23 @@ def test_no_log_whatever_makes_reading_it_fail(noise: bytes) -> None:
         ("ipp", 0, False, evidence(printer_state="processing"), ""),  # ended with 0 although the printer aborted it
         ("ipp", 0, False, evidence(printer_state="aborted"), ""),
         ("ipp", 0, False, evidence(as_raster=True), "nothing"),  # CUPS runs it again as raster
-        ("ipp", 0, True, evidence(connected=False, sending=False), "nothing"),  # canceled before it reached the printer
-        ("ipp", 0, True, evidence(sending=False), ""),  # a full disk may have swallowed what came after
-        ("ipp", 0, False, evidence(connected=False, sending=False), ""),
+        (
+            "ipp",
+            0,
+            True,
+            evidence(connected=False, sending=False, waited=False),
+            "nothing",
+        ),  # canceled before it reached the printer
+        # a full disk swallowed that it sent something, not what came of it
+        ("ipp", 0, True, Evidence(spoke=True, printer_state="canceled", impressions_completed=2), ""),
+        ("ipp", 1, False, Evidence(spoke=True, waited=True), ""),
+        ("ipp", 0, True, evidence(sending=False, waited=False), ""),  # a full disk may have swallowed what came after
+        ("ipp", 0, False, evidence(connected=False, sending=False, waited=False), ""),
         ("ipp", 0, True, evidence(printer_state="processing"), ""),
-        ("ipp", 1, False, evidence(connected=False, sending=False), "nothing"),
-        ("ipp", 1, False, evidence(sending=False), ""),
+        ("ipp", 1, False, evidence(connected=False, sending=False, waited=False), "nothing"),
+        ("ipp", 1, False, evidence(sending=False, waited=False), ""),
         ("ipp", 1, False, evidence(), ""),
-        ("ipps", None, False, evidence(sending=False), ""),  # killed: the messages may have been lost
+        ("ipps", None, False, evidence(sending=False, waited=False), ""),  # killed: the messages may have been lost
         ("ipp", 0, False, Evidence(), ""),  # no messages at all: lost with the machine
         ("ipp", 4, False, Evidence(spoke=True, unstarted=True), "nothing"),
         ("socket", 0, False, evidence(), "printed"),
@@ -107,7 +116,7 @@ def test_what_a_run_s_own_files_prove(
     ],
 )
 def test_the_printer_s_word(word: PrinterWord, sending: bool, verdict: str, printed: int) -> None:
-    heard = rules.hear_printer(run(evidence=evidence(sending=sending)), word)
+    heard = rules.hear_printer(run(evidence=evidence(sending=sending, waited=sending)), word)
     assert heard.verdict == verdict
     if verdict:
         amount, estimated = rules.printed_by(heard)
@@ -117,8 +126,54 @@ def test_the_printer_s_word(word: PrinterWord, sending: bool, verdict: str, prin
 
 def test_a_run_that_sent_nothing_is_not_charged_because_the_printer_is_away() -> None:
     unreached = PrinterWord(reached=False)
-    assert rules.hear_printer(run(exit_code=0, evidence=evidence(sending=False)), unreached).verdict == "nothing"
+    assert (
+        rules.hear_printer(run(exit_code=0, evidence=evidence(sending=False, waited=False)), unreached).verdict
+        == "nothing"
+    )
     assert rules.hear_printer(run(exit_code=0, evidence=Evidence()), unreached).verdict == "unknown"
+
+
+def test_a_run_that_heard_of_its_job_has_sent_something_whatever_its_messages_lack() -> None:
+    heard = run(exit_code=0, evidence=Evidence(spoke=True, printer_state="canceled"))
+    assert rules.hear_printer(heard, PrinterWord(reached=False)).verdict == "unknown"
+    assert rules.hear_printer(heard, PrinterWord(known=False)).verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "verdict", "impressions"),
+    [
+        ("completed", 10, "printed", None),
+        ("aborted", 4, "partly", 4),
+        ("canceled", 3, "partly", 3),
+        ("canceled", 0, "nothing", None),
+        ("canceled", None, "unknown", None),
+        ("processing", 5, "unknown", None),
+    ],
+)
+def test_what_the_printer_had_told_counts_where_it_cannot_be_asked_any_more(
+    state: str, count: int | None, verdict: str, impressions: int | None
+) -> None:
+    told = evidence(printer_state=state, impressions_completed=count)
+    heard = rules.hear_printer(run(exit_code=1, evidence=told), PrinterWord(reached=False))
+    assert (heard.verdict, heard.impressions) == (verdict, impressions)
+
+
+@pytest.mark.parametrize(("rule", "impressions"), [("whole", 10), ("nothing", 0)])
+def test_the_queue_s_rule_decides_what_nobody_can_tell(rule: PartialCharge, impressions: int) -> None:
+    printed, estimated = rules.charge([run(verdict="unknown")], rule)
+    assert (printed.impressions, estimated) == (impressions, True)
+    printed, estimated = rules.charge([run(verdict="unknown"), run(name="r.2", verdict="partly", impressions=3)], rule)
+    assert printed.impressions == max(impressions, 3)
+    assert rules.charge([run(verdict="printed")], rule) == (rules.whole(FACTS), False)
+
+
+def test_in_doubt_is_a_document_that_may_have_come_out_farther_than_is_known() -> None:
+    assert rules.is_in_doubt([run(verdict="unknown")])
+    assert rules.is_in_doubt([run(verdict="printed"), run(name="r.2", document=2, verdict="unknown")])
+    assert not rules.is_in_doubt([run(verdict="unknown"), run(name="r.2", verdict="printed")])
+    assert rules.is_in_doubt([run(verdict="unknown"), run(name="r.2", verdict="partly", impressions=9)])
+    assert not rules.is_in_doubt([run(verdict="partly", impressions=2), run(name="r.2", verdict="nothing")])
+    assert not rules.is_in_doubt([])
 
 
 def test_two_runs_of_a_document_that_both_printed_are_seen() -> None:
