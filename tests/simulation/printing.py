@@ -55,6 +55,8 @@ class Site:
     backends: list[Backend] = field(default_factory=list)
     inners: list[Inner] = field(default_factory=list)
     lost_power: bool = False
+    was_full: bool = False
+    was_deaf: bool = False
     on_permission: Callable[[Backend], None] | None = None  # a trap of the plan's, sprung once
 
     def lose_power(self) -> None:

@@ -352,7 +352,7 @@ class World:
         """Nobody can ask the printer; what is sent to it is printed. With the flag, what sends to it just now dies."""
         site = next(site for site in self.sites if site.name == item.name)
         self.kernel.tell(site.name, f"has a deaf printer for {item.seconds:.1f} s")
-        site.printer.deaf = True
+        site.printer.deaf = site.was_deaf = True
         if item.flag:
             self._kill_part(item, "inner")
 
@@ -364,7 +364,7 @@ class World:
     def _full(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)
         self.kernel.tell(site.name, f"has a full disk for {item.seconds:.1f} s")
-        site.disk.full = True
+        site.disk.full = site.was_full = True
 
         def undo() -> None:
             site.disk.full = False
