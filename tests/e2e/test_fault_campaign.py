@@ -143,8 +143,8 @@ def _run(seed: int, jobs: int) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_200_jobs_while_everything_is_killed() -> None:
-    _run(seed=int(os.environ.get("INKEEPER_TEST_SEED", "1")), jobs=200)
+def test_120_jobs_while_everything_is_killed() -> None:
+    _run(seed=int(os.environ.get("INKEEPER_TEST_SEED", "1")), jobs=120)
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ PROMISED = {
 }
 
 
+@pytest.mark.long  # the campaigns that `make test` plays freeze and kill primaries too; this one looks closer
 def test_a_frozen_primary_is_replaced_and_takes_nothing_back() -> None:
     """Patroni before 3.0.3 overwrote the new leader's key when it woke, and threw its commits away."""
     with scratch_folder("ik-ha-") as folder, PatroniCluster(folder / "cluster") as cluster:

@@ -325,11 +325,11 @@ def test_the_command_line_works_through_the_database(server: AppServer, tmp_path
     assert cli(server, "nonsense").returncode == 2
     server.process.kill9()
     assert cli(server, "drain", "one", "--force").returncode == 0  # also while no server runs
-    wait_until(lambda: "gone (to drain)" in cli(server, "status").stdout, 60, "it to be gone")
+    wait_until(lambda: "gone (to drain)" in cli(server, "status").stdout, 60, "it to be gone", 0.5)
     server.start()
-    wait_until(lambda: "drained" in cli(server, "status").stdout, 60, "it to be drained again, after its restart")
+    wait_until(lambda: "drained" in cli(server, "status").stdout, 60, "it to be drained again, after its restart", 0.5)
     assert cli(server, "undrain", "one").returncode == 0
-    wait_until(lambda: "serving" in cli(server, "status").stdout, 60, "it to serve again")
+    wait_until(lambda: "serving" in cli(server, "status").stdout, 60, "it to serve again", 0.5)
     written = cli(server, "events", "--limit", "500").stdout
     assert [line.split()[2] for line in written.splitlines()][-6:].count("member-undrained") == 1
     for kind in ("member-joined", "cluster-paused", "member-draining", "member-restarted", "leader-changed"):
@@ -357,7 +357,7 @@ def test_who_cannot_work_with_the_others_is_refused(server: AppServer, tmp_path:
     assert cli(server, "status").stdout.count("\n") == 2  # none of them joined
     other.config.write_text(settings)
     with other:
-        wait_until(lambda: cli(server, "status").stdout.count("serving") == 2, 60, "both to serve")
+        wait_until(lambda: cli(server, "status").stdout.count("serving") == 2, 60, "both to serve", 0.5)
 
 
 def test_a_server_killed_is_back_under_its_name_at_once(server: AppServer) -> None:
