@@ -85,6 +85,9 @@ def step(state: JobState, event: Event, moment: Moment) -> Step:
 
 def _asked(state: JobState, event: Asked, moment: Moment) -> Step:
     effects: tuple[Effect, ...] = ()
+    if event.ask.orphan and state.record.held_for:
+        # cupsd holds the job, and would hold it for ever once this one had printed it or been denied.
+        return state, (Answer(event.session, Superseded()),)
     if state.session is not None and state.session != event.session:
         if event.ask.orphan and state.ask is not None and not state.ask.orphan:
             return state, (Answer(event.session, Superseded()),)  # after our restart an old backend may ask last
@@ -196,8 +199,10 @@ def _judged(state: JobState, moment: Moment) -> Step:
             return replace(state, stage="reporting"), ()
         if record.phase == "denied" or (record.phase == "settled" and rules.is_told(record)):
             return replace(state, stage="over"), (Forget(),)
-        printed = any(run.verdict == "printed" for run in record.runs)
-        return _close(state, "completed", moment) if printed and record.documents == 1 else _ask_cups(state)
+        printed = record.documents == 1 and any(run.verdict == "printed" for run in record.runs)
+        if printed and record.held_for:
+            return _let_go(state)
+        return _close(state, "completed", moment) if printed else _ask_cups(state)
     cursor = rules.next_cursor(record, state.ask.incarnation)
     of_document = [run for run in record.runs if run.document == cursor.document]
     state = replace(state, record=change(record, cursor=cursor))
@@ -207,6 +212,13 @@ def _judged(state: JobState, moment: Moment) -> Step:
     again = change(state.record, possible_duplicate=record.possible_duplicate or doubtful)
     state = replace(state, record=again, stage="analysing", token=state.token + 1)
     return state, (Analyse(state.token, state.session or 0),)
+
+
+def _let_go(state: JobState) -> Step:
+    """A backend of cupsd's life before has printed what cupsd holds: it is let go, and its backend told that it is done.
+    Until then the job is not over, or cupsd would hold it for ever."""
+    asking, effects = _ask_cups(replace(state, record=change(state.record, held_for="server")))
+    return asking, (*effects, Write(0, asking.record)) if state.record.held_for != "server" else effects
 
 
 def _finish(state: JobState, moment: Moment) -> Step:

@@ -1,4 +1,4 @@
-"""The simulator's seeds: half a minute of them in `make test`, those that once failed always, more by `make test-long`."""
+"""The simulator's seeds: some of them in `make test`, those that once failed always, more by `make test-long`."""
 
 import os
 import subprocess
@@ -30,6 +30,7 @@ MENDED = {
     330: "a person's restart was taken for the printing before it, which the printer had listed three seconds earlier",
     1134: "a full disk swallowed that something was sent, not what the printer said of it: it counted as nothing",
     571: "a printer that had told how much it printed, and then nothing any more, was not believed",
+    9784: "a job held in CUPS was printed, or denied, by a backend whose cupsd was dead, and stayed held for ever",
     4813: "a job was in doubt, and said so only where no run of it was known",
 }
 
