@@ -215,7 +215,7 @@ def _judged(state: JobState, moment: Moment) -> Step:
 
 
 def _let_go(state: JobState) -> Step:
-    """A backend of cupsd's life before has printed what cupsd holds: it is let go, and its backend told that it is done.
+    """A backend whose cupsd is dead has printed what cupsd holds: it is let go, and its backend told that it is done.
     Until then the job is not over, or cupsd would hold it for ever."""
     asking, effects = _ask_cups(replace(state, record=change(state.record, held_for="server")))
     return asking, (*effects, Write(0, asking.record)) if state.record.held_for != "server" else effects
