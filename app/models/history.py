@@ -8,13 +8,14 @@ While a filter hides most of a page the next one is fetched at once, up to the b
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from PySide6.QtCore import QModelIndex, QObject, Qt
 
 from app.core import history
 from app.core.events import newest_first, place
 from app.core.history import Group, Row, matches, moment_text, moment_tip
-from app.core.rows import Insert, Remove, difference
+from app.core.rows import difference
 from app.models.roles import ID, MUTED, TONE, Index
+from app.models.table import RIGHT, PagedModel
 from backend.wire.messages import ClusterEvent
 
 WHEN, SEVERITY, WHAT, SUBJECT, WHY, AWAY, TERM, ACTOR = range(8)
@@ -25,21 +26,20 @@ ENOUGH_FOUND: Final = 40
 """With fewer rows than this on the screen nothing would ever be scrolled, and so no older page be fetched."""
 
 
-class HistoryModel(QAbstractTableModel):
+class HistoryModel(PagedModel):
     """Rows newest first. `fetch` is asked for the page before an event's id and answers by `add_page`."""
 
+    headers = HEADERS
+    numbers = NUMBERS
+
     def __init__(self, parent: QObject | None = None, fetch: Callable[[str], None] | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, fetch)
         self._window: dict[str, ClusterEvent] = {}
         self._older: dict[str, ClusterEvent] = {}
-        self._order: list[str] = []
         self._rows: dict[str, Row] = {}
         self._text = ""
         self._group: Group = "all"
         self._now_ms = 0
-        self._fetch = fetch
-        self._fetching = False
-        self._exhausted = False
         self.page_problem = ""
 
     # ---------------------------------------------------------------- filling
@@ -124,42 +124,7 @@ class HistoryModel(QAbstractTableModel):
         for operation in operations:
             self._carry_out(operation)
 
-    def _carry_out(self, operation: Remove | Insert) -> None:
-        root = QModelIndex()
-        match operation:
-            case Remove(first, last):
-                self.beginRemoveRows(root, first, last)
-                del self._order[first : last + 1]
-                self.endRemoveRows()
-            case Insert(first, ids):
-                self.beginInsertRows(root, first, first + len(ids) - 1)
-                self._order[first:first] = ids
-                self.endInsertRows()
-
     # ---------------------------------------------------------------- Qt's questions
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._order)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(HEADERS)
-
-    def canFetchMore(self, parent: Index) -> bool:
-        return self._fetch is not None and not parent.isValid() and bool(self._window) and not self._exhausted
-
-    def fetchMore(self, parent: Index) -> None:
-        if self._fetch is not None and not self._fetching and self.canFetchMore(parent):
-            self._fetching = True
-            self._fetch(self._oldest())
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         event = self.event_at(index.row()) if index.isValid() else None
@@ -169,7 +134,7 @@ class HistoryModel(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self._cell(event, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            return RIGHT
         if role == TONE:
             return self._row(event).tone if column == SEVERITY else None
         if role == MUTED:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from PySide6.QtCore import QObject, Qt
 
 from app.core.freshness import age_text
 from app.core.reducer import newest_first
-from app.core.rows import Insert, Remove, difference
+from app.core.rows import difference
 from app.core.viewdata import job_age_s, job_cost_text, job_remark, job_tone, job_word, why_text
 from app.models.roles import ID, MUTED, TONE, Index
+from app.models.table import RIGHT, PagedModel
 from backend.wire.messages import JobView, Ledger
 
 STATE, USER, QUEUE, TITLE, IMPRESSIONS, COST, REMARK, AGE = range(8)
@@ -23,28 +24,35 @@ NUMBERS: Final = frozenset({IMPRESSIONS, COST, AGE})
 MAX_ROWS: Final = 5000
 
 
-class JobsModel(QAbstractTableModel):
+class JobsModel(PagedModel):
     """Rows newest first. `fetch` is asked for the page after a job id and answers by `add_page`."""
 
+    headers = HEADERS
+    numbers = NUMBERS
+
     def __init__(self, parent: QObject | None = None, fetch: Callable[[str], None] | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, fetch)
         self._jobs: dict[str, JobView] = {}
-        self._order: list[str] = []
         self._older: dict[str, JobView] = {}
         self._ledger: Ledger | None = None
         self._database_ms = int(time.time() * 1000)
-        self._fetch = fetch
-        self._fetching = False
-        self._exhausted = False
 
     # ---------------------------------------------------------------- filling
 
-    def show_jobs(self, jobs: Mapping[str, JobView] | Iterable[JobView], ledger: Ledger | None, *, fresh: bool) -> None:
-        """Take the window as it is now. `fresh` forgets older pages: the list begins anew."""
+    def show_jobs(
+        self,
+        jobs: Mapping[str, JobView] | Iterable[JobView],
+        ledger: Ledger | None,
+        *,
+        fresh: bool,
+        whole: bool = False,
+    ) -> None:
+        """Take the window as it is now. `fresh` forgets older pages: the list begins anew. `whole`: these are all."""
         window = dict(jobs) if isinstance(jobs, Mapping) else {job.job_id: job for job in jobs}
-        if fresh:
+        if fresh or whole:
             self._older = {}
-            self._exhausted = self._fetching = False
+            self._fetching = False
+            self._exhausted = whole
         self._ledger = ledger
         if self._older:
             # Rows that the live window let go stay, or a gap would open between it and the older pages.
@@ -97,42 +105,7 @@ class JobsModel(QAbstractTableModel):
             row = self._order.index(key)
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(HEADERS) - 1))
 
-    def _carry_out(self, operation: Remove | Insert) -> None:
-        root = QModelIndex()
-        match operation:
-            case Remove(first, last):
-                self.beginRemoveRows(root, first, last)
-                del self._order[first : last + 1]
-                self.endRemoveRows()
-            case Insert(first, ids):
-                self.beginInsertRows(root, first, first + len(ids) - 1)
-                self._order[first:first] = ids
-                self.endInsertRows()
-
     # ---------------------------------------------------------------- Qt's questions
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(self._order)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(HEADERS)
-
-    def canFetchMore(self, parent: Index) -> bool:
-        return self._fetch is not None and not parent.isValid() and bool(self._order) and not self._exhausted
-
-    def fetchMore(self, parent: Index) -> None:
-        if self._fetch is not None and not self._fetching and self.canFetchMore(parent):
-            self._fetching = True
-            self._fetch(self._order[-1])
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
@@ -142,7 +115,7 @@ class JobsModel(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self._text(job, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            return RIGHT
         if role == TONE:
             return job_tone(job) if column == STATE else None
         if role == ID:

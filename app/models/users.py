@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractListModel, QAbstractTableModel, QDateTime, QLocale, QModelIndex, QObject, Qt
+from PySide6.QtCore import QAbstractListModel, QDateTime, QLocale, QModelIndex, QObject, Qt
 
 from app.core.viewdata import Tone, actor_text, money, person_title, standing, transfer_word
 from app.models.roles import ID, MUTED, TONE, Index
+from app.models.table import RIGHT, ColumnsModel
 from backend.wire.messages import Ledger, TransferView, UserList, UserView
 
 
@@ -51,8 +52,11 @@ NUMBERS: Final = frozenset({AMOUNT, BALANCE})
 _KIND_TONES: Final[dict[str, Tone]] = {"pending": "waiting", "voided": "off", "expired": "warning"}
 
 
-class TransfersModel(QAbstractTableModel):
+class TransfersModel(ColumnsModel):
     """Money moved, newest first, with the balance after each."""
+
+    headers = HEADERS
+    numbers = NUMBERS
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,18 +75,6 @@ class TransfersModel(QAbstractTableModel):
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         return 0 if parent.isValid() else len(self._transfers)
 
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
-        return 0 if parent.isValid() else len(HEADERS)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return HEADERS[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        return None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
@@ -90,7 +82,7 @@ class TransfersModel(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return self._text(transfer, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in NUMBERS:
-            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            return RIGHT
         if role == TONE:
             return _KIND_TONES.get(transfer.kind) if column == WHY and not self._over(transfer) else None
         if role == MUTED:
