@@ -7,23 +7,31 @@ is sent once; where its answer is lost that is told (`NoServer.in_doubt`), and n
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
+from app.core.desk import Choice, Deed
 from app.core.operations import Verb
 from app.core.reducer import Rights
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.wire.messages import (
+    Caller,
+    CancelJob,
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
     DatabaseSwitchover,
+    JobActionAnswer,
     JobList,
     JobView,
     Ledger,
     Plan,
+    QueueList,
+    QueueView,
+    ReleaseJob,
+    SetQueue,
     TransferList,
     TransferView,
     UserList,
@@ -35,6 +43,7 @@ FOUND_LIMIT: Final = 50
 PERSON_ROWS: Final = 50
 PAGE_ROWS: Final = 100
 HISTORY_ROWS: Final = 200
+CHOSEN_ROWS: Final = 500
 ACT_S: Final = 10.0
 DATABASE_ACT_S: Final = 45.0
 """The server itself waits 30 s for Patroni."""
@@ -98,6 +107,31 @@ async def older_jobs(client: ApiClient, before: str) -> Read[JobList]:
     return Read(answer, client.current, time.monotonic())
 
 
+async def chosen_jobs(client: ApiClient, choice: Choice) -> Read[JobList]:
+    """The jobs that wait, or that the help desk must look at, newest first, at most CHOSEN_ROWS."""
+    query: dict[str, str | int] = {"limit": CHOSEN_ROWS}
+    query |= {"state": "held"} if choice == "held" else {"attention": 1}
+    answer = await client.call("GET", "jobs", None, JobList, timeout_s=TIMEOUT_S, query=query)
+    return Read(answer, client.current, time.monotonic())
+
+
+async def act_on_job(client: ApiClient, asked: Deed) -> JobActionAnswer:
+    """Release or cancel, under the id that it has: asked again it is the same command. Raises ServerProblem, NoServer
+    (it may have been done)."""
+    body: ReleaseJob | CancelJob = ReleaseJob(command_id=asked.command_id)
+    if asked.verb == "cancel":
+        body = CancelJob(command_id=asked.command_id, reason=asked.reason)
+    path = f"jobs/{asked.job_id}/{asked.verb}"
+    return await client.call("POST", path, body, JobActionAnswer, timeout_s=TIMEOUT_S)
+
+
+async def change_queue(client: ApiClient, queue_id: int, change: SetQueue) -> QueueView:
+    """Set what is given; the queue as it is now. Each value is absolute, so it may be asked for twice. Raises
+    ServerProblem, NoServer (it may have been done)."""
+    answer = await client.call("POST", f"queues/{queue_id}", change, QueueList, timeout_s=TIMEOUT_S)
+    return answer.queues[0]
+
+
 async def newest_events(client: ApiClient) -> tuple[ClusterEvent, ...]:
     """The newest events of the cluster's history, in the order of their commits."""
     query: dict[str, str | int] = {"limit": HISTORY_ROWS}
@@ -116,16 +150,33 @@ async def older_events(client: ApiClient, before: str) -> tuple[ClusterEvent, ..
 
 
 async def read_rights(client: ApiClient) -> Rights | None:
-    """Whether this token may act on the cluster: asked by a dry run, which does nothing. None where no server told."""
+    """What this token may do: to the cluster, asked by a dry run, which does nothing, and to jobs, by its role. None
+    where no server told."""
     try:
-        await ask_plan(client, "resume", "")
+        return replace(await _cluster_rights(client), desk=await _no_desk(client))
     except NoServer:
         return None
+
+
+async def _cluster_rights(client: ApiClient) -> Rights:
+    try:
+        await ask_plan(client, "resume", "")
     except ServerProblem as error:
         if error.problem.code == "forbidden":
             return Rights(False, "this access token’s role does not allow it; it takes the role admin")
         return Rights(False, f"this server does not offer it ({error.problem.title.lower()})")
     return Rights(True)
+
+
+async def _no_desk(client: ApiClient) -> str:
+    """Why jobs may not be released and canceled, "" where they may."""
+    try:
+        caller = await client.call("GET", "me", None, Caller, timeout_s=TIMEOUT_S)
+    except ServerProblem as error:
+        return f"this server does not offer it ({error.problem.title.lower()})"
+    if caller.role in ("admin", "helpdesk"):
+        return ""
+    return f"this access token’s role, {caller.role}, does not allow it; it takes the role helpdesk or admin"
 
 
 async def ask_plan(client: ApiClient, verb: Verb, subject: str) -> Plan:

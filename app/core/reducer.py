@@ -43,10 +43,12 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Whether this token may act on the cluster, as a server said; `reason` where it may not."""
+    """Whether this token may act on the cluster, as a server said; `reason` where it may not. `desk` says why it may
+    not release and cancel jobs, "" where it may."""
 
     allowed: bool
     reason: str = ""
+    desk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,14 @@ MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
     "cancel_requested": ("cancel asked for", "Its print server has not said yet that it is over"),
 }
 
+CODE_WORDS: Final[dict[str, str]] = {
+    "held-for-release": "Waits to be released",
+    "canceled-by-operator": "Canceled by the help desk",
+    "hold-expired": "Not released in time",
+    "cancel-requested": "Its print server is told to cancel it",
+}
+"""Shorter than the words for the person who prints, and of what is not said to that person at all."""
+
 MANY: Final = 1000
 """Servers stop counting matches here."""
 
@@ -177,8 +185,11 @@ def job_word(job: JobView) -> str:
 
 
 def job_cost_text(job: JobView, ledger: Ledger | None) -> str:
-    """What it cost, or what is reserved for it while it prints. A dash where neither applies."""
-    if job.state in ("authorised", "printing", "held", "released"):
+    """What it cost, what is reserved for it while it prints, what it would cost while it waits. A dash where none of
+    these applies."""
+    if job.state in ("held", "released"):
+        return money(job.cost, ledger)
+    if job.state in ("authorised", "printing"):
         return f"{money(job.reserved, ledger)} res." if job.reserved else NO_AMOUNT
     if job.state in ("received", "analysed", "denied"):
         return NO_AMOUNT
@@ -189,9 +200,11 @@ def mark_words(job: JobView) -> tuple[str, ...]:
     return tuple(MARK_WORDS.get(mark, (mark.replace("_", " "), ""))[0] for mark in job.marks)
 
 
-def why_text(job: JobView) -> str:
+def why_text(job: JobView, ledger: Ledger | None = None) -> str:
     """Why a job was refused, and what its marks mean, one line each; "" for an ordinary job."""
-    lines = [REFUSALS.get(job.code, job.code)] if job.code else []
+    lines = [code_text(job)] if job.code else []
+    if job.state == "denied" and job.cost and ledger is not None:
+        lines.append(f"It would have cost {money(job.cost, ledger)}")
     lines += [f"{MARK_WORDS[mark][0]}: {MARK_WORDS[mark][1]}" for mark in job.marks if mark in MARK_WORDS]
     return "\n".join(lines)
 
@@ -199,8 +212,13 @@ def why_text(job: JobView) -> str:
 def job_remark(job: JobView) -> str:
     """The short text of the last column: the reason of a refusal, else the marks."""
     if job.code:
-        return REFUSALS.get(job.code, job.code)
+        return code_text(job)
     return ", ".join(mark_words(job))
+
+
+def code_text(job: JobView) -> str:
+    """A job's code in words: why it was refused, canceled, or what it waits for."""
+    return CODE_WORDS.get(job.code) or REFUSALS.get(job.code, job.code)
 
 
 def job_age_s(job: JobView, database_ms: int) -> float:

@@ -123,7 +123,7 @@ class JobsModel(PagedModel):
         if role == MUTED:
             return column in (AGE, REMARK) and not job.code
         if role == Qt.ItemDataRole.ToolTipRole:
-            return why_text(job) or (job.title if column == TITLE else None)
+            return why_text(job, self._ledger) or (job.title if column == TITLE else None)
         return None
 
     def _text(self, job: JobView, column: int) -> str:

@@ -19,6 +19,7 @@ Name = Literal[
     "theme_system", "theme_light", "theme_dark", "theme_toggle", "keys", "about",
     "history", "drain", "undrain", "switchover", "database_switchover", "pause", "resume", "remove",
     "copy_event", "export_events",
+    "jobs_all", "jobs_held", "jobs_look", "release_jobs", "cancel_jobs",
 ]  # fmt: skip
 
 
@@ -59,6 +60,11 @@ SPECS: Final[dict[Name, Spec]] = {
         "&Copy event", "Copy the chosen event of the history as a line of text", ("Ctrl+Shift+C",), "copy"
     ),
     "export_events": Spec("&Save history…", "Save the events that are shown as a table (CSV)", ("Ctrl+S",), "save"),
+    "jobs_all": Spec("&All jobs", "Show the newest jobs", ("Ctrl+J",), group="jobs"),
+    "jobs_held": Spec("&Held jobs", "Show the jobs that wait to be released", ("Ctrl+H",), group="jobs"),
+    "jobs_look": Spec("Jobs to &look at", "Show the jobs whose charge is in doubt", ("Ctrl+K",), group="jobs"),
+    "release_jobs": Spec("&Release", "Let the chosen held jobs print", ("Ctrl+E",)),
+    "cancel_jobs": Spec("&Cancel…", "Cancel the chosen jobs", ("Ctrl+Delete",)),
     "theme_system": Spec("As the &system", "Follow the desktop's colours", group="theme"),
     "theme_light": Spec("&Light", "Light colours", group="theme"),
     "theme_dark": Spec("&Dark", "Dark colours", group="theme"),
@@ -71,6 +77,7 @@ MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
     ("&Console", ("connection", "reload", None, "quit")),
     ("&View", ("live", "people", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
     ("&Find", ("find",)),
+    ("&Jobs", ("jobs_all", "jobs_held", "jobs_look", None, "release_jobs", "cancel_jobs")),
     (
         "C&luster",
         (

@@ -7,20 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QHeaderView, QLabel, QStackedWidget, QTreeView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHeaderView, QStackedWidget, QTreeView, QVBoxLayout, QWidget
 
 from app.core import topology as graphs
 from app.core.facts import facts
-from app.core.freshness import ago_text
 from app.core.history import about, moment_text
 from app.core.history import row as event_row
 from app.core.operations import Offer
-from app.core.queries import Read, older_jobs
 from app.core.reducer import Changes
 from app.core.topology import Graph
-from app.core.viewdata import count_text, database_now_ms, short_reason, snapshot_age_s
+from app.core.viewdata import database_now_ms, short_reason, snapshot_age_s
 from app.models import tree as tree_columns
-from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
 from app.models.roles import ID
 from app.models.tree import TreeModel
 from app.qt.actions import Actions
@@ -28,9 +25,10 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cells import CellDelegate
 from app.views.details import NodeDetails
-from app.views.parts import Card, StatePane, Table, column, font, item_view_sheet, label, row, splitter
+from app.views.jobs import JobsPanel
+from app.views.parts import Card, StatePane, column, font, item_view_sheet, row, splitter
 from app.views.topology import ZOOM_STEP, TopologyScene, TopologyView
-from backend.wire.messages import JobList, Topology
+from backend.wire.messages import Topology
 
 
 class TopologyPanel(QWidget):
@@ -140,76 +138,6 @@ class TopologyPanel(QWidget):
             self.details.dismiss()
 
 
-class JobsPanel(Card):
-    """The live table of jobs; scrolling down fetches older ones."""
-
-    def __init__(self, theme: Theme, session: Session) -> None:
-        super().__init__(theme)
-        self._theme = theme
-        self._session = session
-        self.model = JobsModel(self, self._fetch)
-        self.table = Table(theme, "Jobs")
-        self.table.setModel(self.model)
-        self.table.setItemDelegate(CellDelegate(theme, self.table))
-        self.table.lay_out({STATE: 132, USER: 120, QUEUE: 120, IMPRESSIONS: 70, COST: 124, REMARK: 250, AGE: 72}, TITLE)
-        self._count: QLabel = label(theme, role="muted", px=12)
-        self.state_pane = StatePane(theme)
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self.table)
-        self._stack.addWidget(self.state_pane)
-        head = row(label(theme, "Jobs", px=14, bold=True), self._count, 1, spacing=10, margins=(14, 10, 14, 4))
-        box = QVBoxLayout(self)
-        box.setContentsMargins(2, 2, 2, 6)
-        box.setSpacing(2)
-        box.addLayout(head)
-        box.addWidget(self._stack, 1)
-
-    def refresh(self, fresh: bool) -> None:
-        state = self._session.store.state
-        self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
-        self.model.show_jobs(state.jobs, state.ledger, fresh=fresh)
-        self._show_count()
-        self._choose_page()
-
-    def tick(self) -> None:
-        state = self._session.store.state
-        self.model.set_time(database_now_ms(state, time.monotonic(), int(time.time() * 1000)))
-        self._show_count()
-
-    def _show_count(self) -> None:
-        """How many, and how old they are while no server answers."""
-        state, shown = self._session.store.state, self.model.rowCount()
-        cut_off = state.connection.phase != "live" and state.jobs_at is not None
-        text = f"newest {count_text(shown, 'job', 'jobs')}" if shown else ""
-        if cut_off and state.jobs_at is not None:
-            text += f"  ·  as known {ago_text(time.monotonic() - state.jobs_at)}"
-        self._count.setText(text)
-        self._theme.tint(self._count, "warning" if cut_off else "muted")
-
-    def _choose_page(self) -> None:
-        state = self._session.store.state
-        if "jobs" in state.forbidden:
-            text = "This access token’s role does not allow to see jobs."
-            self.state_pane.show_state("lock", "Not allowed", text)
-        elif state.jobs_at is None:
-            waiting = state.connection.phase == "connecting"
-            title = "Waiting for the first answer" if waiting else "No jobs known"
-            self.state_pane.show_state("jobs", title, "Jobs appear here as they are printed.")
-        elif not state.jobs:
-            text = "As soon as somebody prints on a tracked queue, the job appears here with its pages and its cost."
-            self.state_pane.show_state("empty", "No jobs yet", text)
-        else:
-            self._stack.setCurrentWidget(self.table)
-            return
-        self._stack.setCurrentWidget(self.state_pane)
-
-    def _fetch(self, after: str) -> None:
-        def done(read: Read[JobList]) -> None:
-            self.model.add_page(after, read.value.jobs)
-
-        self._session.ask(lambda client: older_jobs(client, after), done, lambda _: self.model.page_failed(), self)
-
-
 class LivePage(QWidget):
     """Topology over jobs, in a splitter."""
 
@@ -218,7 +146,7 @@ class LivePage(QWidget):
         self._session = session
         self._actions = actions
         self.topology = TopologyPanel(theme, actions)
-        self.jobs = JobsPanel(theme, session)
+        self.jobs = JobsPanel(theme, actions, session)
         self._splitter = splitter()
         self._splitter.addWidget(self.topology)
         self._splitter.addWidget(self.jobs)
@@ -240,8 +168,7 @@ class LivePage(QWidget):
             self._show_topology()
         elif changes.history or changes.rights:
             self.topology.refresh_details()
-        if changes.jobs or changes.jobs_replaced or changes.connection:
-            self.jobs.refresh(changes.jobs_replaced)
+        self.jobs.changed(changes)
 
     def _more(self, node_id: str) -> tuple[Sequence[Offer], Sequence[tuple[str, str]]]:
         """What may be done to a node, and what happened to it lately."""

@@ -26,12 +26,15 @@ from starlette.routing import Route
 
 from backend.wire.errors import problem
 from backend.wire.messages import (
+    Caller,
     ClusterEvent,
     ClusterEventList,
     Event,
+    JobActionAnswer,
     JobList,
     JobView,
     Plan,
+    Role,
     Topology,
     TransferList,
     TransferView,
@@ -49,7 +52,8 @@ class World(msgspec.Struct):
     """What every server of the cluster serves. `forbidden` names areas ("jobs", "topology", "users", "history",
     "operations") that answer 403, `unavailable` those that answer 503; `slow` delays look-ups of a text by so many
     seconds, and ("act") actions that are no dry run; `refuse` makes every route answer 401. `plan` answers dry runs
-    and, with `done` said, actions. The world's clock stood at NOW_MS at `began_s`."""
+    and, with `done` said, actions; `job_answer` releases and cancels. The world's clock stood at NOW_MS
+    at `began_s`."""
 
     topology: Topology
     jobs: list[JobView]
@@ -58,10 +62,12 @@ class World(msgspec.Struct):
     events: list[Event] = []
     history: list[ClusterEvent] = []
     plan: Plan = Plan(action="resume", subject="")
+    job_answer: JobActionAnswer = JobActionAnswer(state="released")
     forbidden: list[str] = []
     unavailable: list[str] = []
     slow: dict[str, float] = {}
     refuse: bool = False
+    role: Role = "admin"
     began_s: float = 0.0
 
 
@@ -165,6 +171,8 @@ class _Served:
 
     async def jobs(self, request: Request) -> Response:
         rows = sorted(self.world().jobs, key=lambda job: (job.created_at, job.job_id), reverse=True)
+        state, look = request.query_params.get("state", ""), request.query_params.get("attention", "0") == "1"
+        rows = [job for job in rows if state in ("", job.state) and (not look or job.state == "in_doubt")]
         before = request.query_params.get("before", "")
         if before:
             places = [place for place, job in enumerate(rows) if job.job_id == before]
@@ -223,6 +231,18 @@ class _Served:
         await asyncio.sleep(world.slow.get("act", 0.0))
         return _json(msgspec.structs.replace(self.world().plan, done=True))
 
+    async def act_on_job(self, request: Request) -> Response:
+        body = msgspec.json.decode(await request.body())
+        refused = self.refusal(request, "desk")
+        if refused is not None:
+            return refused
+        print(f"{request.url.path.rpartition('/')[2]} {request.path_params['job_id']} {body['command_id']}", flush=True)
+        await asyncio.sleep(self.world().slow.get("act", 0.0))
+        return _json(self.world().job_answer)
+
+    async def me(self, request: Request) -> Response:
+        return self.refusal(request, "me") or _json(Caller(role=self.world().role, name="console"))
+
     async def events(self, request: Request) -> Response:
         refused = self.refusal(request, "events")
         if refused is not None:
@@ -245,6 +265,7 @@ class _Served:
         routes = {
             "topology": self.topology,
             "jobs": self.jobs,
+            "me": self.me,
             "events": self.events,
             "cluster/events": self.history,
             "users": self.users,
@@ -255,6 +276,8 @@ class _Served:
         found = [Route(f"/api/v1/{path}", handler) for path, handler in routes.items()]
         for path in ("cluster/actions", "cluster/database/switchover"):
             found.append(Route(f"/api/v1/{path}", self.act, methods=["POST"]))
+        for verb in ("release", "cancel"):
+            found.append(Route(f"/api/v1/jobs/{{job_id}}/{verb}", self.act_on_job, methods=["POST"]))
         return Starlette(routes=found)
 
 

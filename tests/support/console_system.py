@@ -23,10 +23,12 @@ from backend.base.ids import uuid7
 from backend.wire.messages import (
     Authorise,
     AuthoriseAnswer,
+    DecisionList,
     Enroll,
     EnrollAnswer,
     Heartbeat,
     HeartbeatAnswer,
+    JobDecision,
     JobFacts,
     Outcome,
     Printing,
@@ -142,6 +144,18 @@ class System:
                 self._ask(f"queues/{queue.queue_id}", SetQueue(cost_per_impression=price), self.admin, QueueList)
         return provider
 
+    def change_queue(self, name: str, change: SetQueue) -> None:
+        """Change the queue of that name."""
+        listed = self._http.get("queues", headers={"Authorization": f"Bearer {self.admin}"})
+        (found,) = [one for one in msgspec.json.decode(listed.content, type=QueueList).queues if one.name == name]
+        self._ask(f"queues/{found.queue_id}", change, self.admin, QueueList)
+
+    def decisions(self, provider: PlayedProvider) -> tuple[JobDecision, ...]:
+        """What the print server is to carry out."""
+        answer = self._http.get("jobs/decisions", headers={"Authorization": f"Bearer {provider.secret}"})
+        answer.raise_for_status()
+        return msgspec.json.decode(answer.content, type=DecisionList).decisions
+
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
             for provider in list(self._providers):
@@ -160,6 +174,11 @@ class System:
         self._ask("heartbeat", beat, provider.secret, HeartbeatAnswer)
 
     # ---------------------------------------------------------------- jobs
+
+    def ask_again(self, provider: PlayedProvider, job: Authorise) -> AuthoriseAnswer:
+        """The job's backend runs once more."""
+        again = msgspec.structs.replace(job, command_id=uuid7(), attempt=job.attempt + 1)
+        return self._ask("jobs/authorise", again, provider.secret, AuthoriseAnswer)
 
     def authorise(self, provider: PlayedProvider, queue: str, user: str, title: str, impressions: int) -> Authorise:
         """A job asks to be printed; whether it may is the server's answer, which the console will show."""
@@ -187,6 +206,7 @@ class System:
         *,
         estimated: bool = False,
         offline: bool = False,
+        in_doubt: bool = False,
     ) -> None:
         body = Report(
             command_id=uuid7(),
@@ -202,6 +222,7 @@ class System:
             printed=Printed(impressions=printed, sheets=printed),
             estimated=estimated,
             offline=offline,
+            in_doubt=in_doubt,
         )
         self._ask("jobs/report", body, provider.secret, ReportAnswer)
 
