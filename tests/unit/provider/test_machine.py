@@ -32,6 +32,7 @@ from provider.jobs.events import (
     Hold,
     LookAtRuns,
     NotWritten,
+    Nudge,
     Print,
     PrinterSaid,
     RemoveRuns,
@@ -424,6 +425,7 @@ class World:
 
 
 def check(world: World) -> None:
+    assert not (world.held and world.cups == "alive"), "held in CUPS for ever"
     if not world.journal:
         assert world.printed == 0
         return
@@ -587,3 +589,40 @@ def test_a_printed_run_that_the_ending_does_not_tell_of_is_told_in_the_next() ->
             assert state.record.ending is not None
             assert (state.stage, state.record.ending.revision) == ("closing", 2)
             assert any(isinstance(effect, Write) for effect in effects)
+
+
+def held(**values: object) -> JobState:
+    record = JobRecord(
+        job_id="job-1", printing=ASK.printing, queue="q", user_name="anna", created_at=0, attempt=1, held_for="release"
+    )
+    return JobState(replace(record, **values), stage="waiting", token=3, on_disk=True)
+
+
+def test_a_backend_whose_cupsd_is_dead_is_not_served_while_the_next_one_holds_the_job() -> None:
+    """Found by the simulator: it was denied, the job was over, and stayed held in CUPS for ever."""
+    state, effects = step(held(), Asked(9, replace(ASK, orphan=True)), Moment(0.0, 0, "id"))
+    assert (state, effects) == (held(), (Answer(9, Superseded()),))
+    state, effects = step(held(), Asked(9, ASK), Moment(0.0, 0, "id"))
+    assert state.session == 9
+
+
+def test_what_has_come_out_while_cupsd_holds_the_job_lets_it_go_and_is_reported_when_it_has_gone() -> None:
+    """Found by the simulator: a backend of cupsd's life before had printed it."""
+    late = RunRecord(number=1, name="offline-7-1", started_at=0, exit_code=0, facts=FACTS, verdict="printed")
+    state = dataclasses.replace(held(runs=(late,)), stage="looking")
+    state, effects = step(state, RunsSeen(3, (late,), locked=False, highest=1), Moment(0.0, 0, "id"))
+    assert (state.stage, state.record.held_for) == ("asking_cups", "server")
+    assert [type(effect) for effect in effects] == [AskCups, Write]
+    waiting, _ = step(state, CupsSaid(state.token, "alive"), Moment(0.0, 0, "id"))
+    assert (waiting.stage, waiting.record.phase) == ("waiting", "open")
+    over, _ = step(state, CupsSaid(state.token, "completed"), Moment(0.0, 0, "id"))
+    assert over.record.ending is not None
+    assert over.record.ending.printed.impressions == FACTS.impressions
+
+
+def test_a_nudge_makes_a_waiting_job_look_and_nobody_else() -> None:
+    moment = Moment(0.0, 0, "id")
+    state, effects = step(dataclasses.replace(held(), wake_at_s=30.0), Nudge(), moment)
+    assert (state.stage, [type(effect) for effect in effects]) == ("looking", [LookAtRuns])
+    printing = dataclasses.replace(held(), stage="printing")
+    assert step(printing, Nudge(), moment) == (printing, ())
