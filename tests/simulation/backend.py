@@ -364,6 +364,9 @@ class Inner(Process):
         await self.sleep(rng.uniform(0.05, 0.5))
         self.effect()
         printer.take(job)
+        trap, self._site.on_sent = self._site.on_sent, None
+        if trap is not None:
+            trap(self)
         self.effect()
         self._say("STATE: +cups-waiting-for-job-completed\n")
         while job.state < CANCELED:

@@ -58,6 +58,7 @@ class Site:
     was_full: bool = False
     was_deaf: bool = False
     on_permission: Callable[[Backend], None] | None = None  # a trap of the plan's, sprung once
+    on_sent: Callable[[Inner], None] | None = None  # another one: the document has left
 
     def lose_power(self) -> None:
         for process in (*self.inners, *self.backends, self.cupsd, self.daemon):

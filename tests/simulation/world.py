@@ -6,7 +6,7 @@ from backend.intake.model import Cancel, Release
 from backend.jobs.model import QueueRow
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
 from tests.simulation.auditor import Auditor
-from tests.simulation.backend import Backend
+from tests.simulation.backend import Backend, Inner
 from tests.simulation.database import Database
 from tests.simulation.disk import Disk
 from tests.simulation.kernel import Kernel, Machine, Network, Process
@@ -101,6 +101,7 @@ class World:
         self.network.heal()
         for site in self.sites:
             site.disk.full = site.printer.deaf = False
+            site.on_sent = None
             for process in site.living():
                 process.resume()
         for process in self.fixtures():
@@ -349,17 +350,27 @@ class World:
         site.on_permission = sprung
 
     def _deaf(self, item: Item) -> None:
-        """Nobody can ask the printer; what is sent to it is printed. With the flag, what sends to it just now dies."""
+        """Nobody can ask the printer; what is sent to it is printed. With the flag, from the moment at which the next
+        document has been sent, whose sender dies: what came of it nobody can tell."""
         site = next(site for site in self.sites if site.name == item.name)
-        self.kernel.tell(site.name, f"has a deaf printer for {item.seconds:.1f} s")
-        site.printer.deaf = site.was_deaf = True
-        if item.flag:
-            self._kill_part(item, "inner")
 
         def undo() -> None:
             site.printer.deaf = False
 
-        self._later(item.seconds, undo)
+        def begin() -> None:
+            self.kernel.tell(site.name, f"has a deaf printer for {item.seconds:.1f} s")
+            site.printer.deaf = site.was_deaf = True
+            self._later(item.seconds, undo)
+
+        def sprung(inner: Inner) -> None:
+            begin()
+            inner.tell("is killed")
+            inner.kill()
+
+        if item.flag and not self._healed:
+            site.on_sent = sprung
+        else:
+            begin()
 
     def _full(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)
