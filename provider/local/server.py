@@ -25,6 +25,7 @@ from provider.local.protocol import ProtocolError, Question, RunOver, StatusAske
 MAX_CONNECTIONS: Final = 512
 FIRST_FRAME_S: Final = 10.0
 SEND_S: Final = 10.0
+LOOK_S: Final = 1.0  # how often it is looked whether the socket is there
 _HEADER: Final = 4
 
 T = TypeVar("T")
@@ -69,16 +70,48 @@ class LocalServer:
         self._listener = listener
 
     async def serve(self) -> None:
-        """Accept connections for ever."""
-        if self._listener is None:
-            raise ValueError("listen() comes before serve()")
+        """Accept connections for ever, at a new socket where somebody has cleared the old one away."""
+        while True:
+            listener = self._listener
+            if listener is None:
+                raise ValueError("listen() comes before serve()")
+            accepting = asyncio.create_task(self._accept(listener))
+            try:
+                while not self._is_gone():
+                    await asyncio.wait([accepting], timeout=LOOK_S)
+                    if accepting.done():
+                        accepting.result()
+            finally:
+                accepting.cancel()
+                await asyncio.gather(accepting, return_exceptions=True)
+            _log.warning("%s was removed: listening there anew", self._path)
+            await self._listen_again()
+            listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(self._listener)
+            connection, _ = await loop.sock_accept(listener)
             connection.setblocking(False)
             task = loop.create_task(self._handle(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _is_gone(self) -> bool:
+        """Not where another has its socket there: two would take it from each other for ever."""
+        return not os.path.lexists(self._path)
+
+    async def _listen_again(self) -> None:
+        trouble = 0
+        while True:
+            try:
+                self.listen()
+                return
+            except OSError as error:
+                if error.errno != trouble:
+                    _log.error("%s cannot be made: %s", self._path, error.strerror)
+                trouble = error.errno or 0
+                await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
         """Stop listening and hang up on everybody; they ask again."""

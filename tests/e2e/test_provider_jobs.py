@@ -14,23 +14,19 @@ import pytest
 
 from backend.checker.model import LedgerJob
 from tests.support.documents import GREY, write_pdf
-from tests.support.folders import scratch_folder
 from tests.support.printer import IppPrinter
-from tests.support.processes import Process, run, wait_until
+from tests.support.processes import run, wait_until
 from tests.support.site import PRICE, Site
 
 ZERO_UUID = "urn:uuid:00000000-0000-0000-0000-000000000000"
 
 
+pytestmark = pytest.mark.xdist_group("print-site")
+
+
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """One site for all tests here; each has its own titles, and leaves its users alone."""
-    with scratch_folder("ik-site-") as folder, Site(folder) as site:
-        for process in list(Process.live):
-            process.shared = True
-        site.add_user("anna", restricted=False, balance=0)
-        site.add_user("poor", restricted=True, balance=3 * PRICE / 10_000)
-        yield site
+def site(print_site: Site) -> Site:
+    return print_site
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from tests.support.folders import scratch_folder
 from tests.support.processes import Process, run, wait_until
 from tests.support.site import PRICE, Site
 
+pytestmark = pytest.mark.xdist_group("print-site-kills")  # one worker builds one site
 PAGES = 3
 SLOW_S = 1.0  # for one impression: time enough to kill somebody in the middle
 

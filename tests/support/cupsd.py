@@ -153,9 +153,13 @@ class PrivateCupsd:
         run(["lpadmin", *elsewhere, "-p", name, "-v", device_uri], env=self.env)
 
     def device_uri(self, name: str) -> str:
-        wanted = ["keyword requested-attributes device-uri"]
+        return str(self.queue(name, "device-uri").get("device-uri", ""))
+
+    def queue(self, name: str, *attributes: str) -> dict[str, Any]:
+        """What cupsd tells of a queue."""
+        wanted = [f"keyword requested-attributes {','.join(attributes) or 'all'}"]
         groups = ask(f"{self.uri}/printers/{name}", "Get-Printer-Attributes", wanted)
-        return next((str(group["device-uri"]) for group in groups if "device-uri" in group), "")
+        return {key: value for group in groups for key, value in group.items()}
 
     def install_backend(self, file: Path, scheme: str, mode: int = 0o755) -> Path:
         target = self.server_bin / "backend" / scheme
@@ -180,6 +184,9 @@ class PrivateCupsd:
     def again(self, queue: str, job_id: int, what: str) -> None:
         """`lp -i … -H`: what a person may ask of a job: restart, resume, hold, or a time."""
         run(["lp", "-i", f"{queue}-{job_id}", "-H", what], env=self.env)
+
+    def move(self, queue: str, job_id: int, target: str) -> None:
+        run(["lpmove", f"{queue}-{job_id}", target], env=self.env)
 
     def cancel(self, queue: str, job_id: int) -> None:
         run(["cancel", f"{queue}-{job_id}"], env=self.env)

@@ -6,7 +6,7 @@ at a time. What came out stands in `printed.jsonl`, written by printer_command.p
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -105,10 +105,22 @@ class IppPrinter:
         self.process.stop()
         self.bus.stop()
 
-    def behave(self, *, impression_s: float = 0.0, counts: bool = True) -> None:
-        """From the next document on: how long an impression takes, and whether the printer tells its count."""
+    def behave(
+        self, *, impression_s: float = 0.0, counts: bool = True, out_of_paper: bool = False, breaks_after: int = 0
+    ) -> None:
+        """From the next document on: how long an impression takes, whether the printer tells its count, after how many
+        impressions it breaks the job off (0: never). And at once: whether there is paper."""
         draft = self.folder / "behaviour.new"
-        draft.write_text(json.dumps({"impression_s": impression_s, "counts": counts}))
+        draft.write_text(
+            json.dumps(
+                {
+                    "impression_s": impression_s,
+                    "counts": counts,
+                    "out_of_paper": out_of_paper,
+                    "breaks_after": breaks_after,
+                }
+            )
+        )
         draft.rename(self.folder / "behaviour.json")
 
     def printouts(self) -> list[Printout]:
@@ -138,6 +150,10 @@ class IppPrinter:
             return complete if len(complete) >= count else None
 
         return wait_until(printed, timeout_s, f"{count} documents to come out of {self.name}")
+
+    def wait_for(self, wanted: Callable[[Printout], bool], timeout_s: float = 60) -> None:
+        """Until such a printout is there."""
+        wait_until(lambda: any(map(wanted, self.printouts())), timeout_s, f"{self.name} to print it")
 
     def __enter__(self) -> Self:
         return self if self.process.running else self.start()

@@ -3,8 +3,9 @@
 
 ippeveprinter runs this for every document, the file's name as argument, the job's attributes in IPP_… variables.
 It stands alone (standard library only) since it is copied beside the printer's spool and runs as the printer's user.
-`behaviour.json` beside it says how slow the printer is and whether it counts. The line "started" is on disk before the
-first sheet, the line "printed" when the last is out: what lies between two such lines did not come out whole.
+`behaviour.json` beside it says how slow the printer is, whether it counts, whether it is out of paper and after how
+many impressions it breaks off. The line "started" is on disk before the first sheet, the line "printed" when the last
+is out: what lies between two such lines did not come out whole.
 """
 
 import hashlib
@@ -60,6 +61,20 @@ def say(impressions: int, completed: int) -> None:
     sys.stderr.flush()
 
 
+def wait_for_paper(home: Path) -> None:
+    """Say what is missing for as long as it is."""
+    missing = False
+    while json.loads((home / "behaviour.json").read_text())["out_of_paper"]:
+        if not missing:
+            sys.stderr.write("STATE: +media-empty-error\n")
+            sys.stderr.flush()
+        missing = True
+        time.sleep(0.1)
+    if missing:
+        sys.stderr.write("STATE: -media-empty-error\n")
+        sys.stderr.flush()
+
+
 def main() -> int:
     document = Path(sys.argv[1])
     home = Path(__file__).parent
@@ -67,12 +82,15 @@ def main() -> int:
     behaviour = json.loads((home / "behaviour.json").read_text())
     facts = describe(document)
     impressions = int(str(facts["impressions"]))
+    wait_for_paper(home)
     note(log, "started", facts)
     for number in range(1, impressions + 1):
+        if number > (behaviour["breaks_after"] or impressions):
+            return 1
         if behaviour["impression_s"]:
             time.sleep(behaviour["impression_s"])
-            if behaviour["counts"]:
-                say(impressions, number)
+        if behaviour["counts"] and (behaviour["impression_s"] or behaviour["breaks_after"]):
+            say(impressions, number)
     if behaviour["counts"]:
         say(impressions, impressions)
     note(log, "printed", facts)

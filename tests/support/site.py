@@ -3,12 +3,14 @@
 Every process can be killed and started again. `ledger()` reads the books as the outside checker wants them.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import httpx
 import sqlalchemy as sa
 
 from backend.checker import model as outside
@@ -19,7 +21,7 @@ from backend.ledger.model import FUNDING, PRINTING, Kind
 from backend.ledger.tables import account, account_stripe, transfer
 from backend.wire.pricing import CostRule, SimpleCost
 from tests.support.print_server import BIN, PrintServer
-from tests.support.processes import Process, free_port, run
+from tests.support.processes import Process, free_port, run, wait_until
 from tests.support.rpc import Rpc
 
 DECIMALS = 4
@@ -35,6 +37,7 @@ class Site(PrintServer):
         super().__init__(folder, queues, [self.url])
         self.database_url = database_url or f"sqlite:///{folder / 'inkeeper.db'}"
         self.rpc_token = secrets.token_hex(16)
+        self._admin_token = ""
         config = folder / "server.toml"
         argv: list[str | Path] = [BIN / "inkeeper-server", "--config", config, "run"]
         self.server = Process("inkeeper-server", argv, log=folder / "server.log")
@@ -85,6 +88,34 @@ class Site(PrintServer):
 
     def add_user(self, name: str, *, restricted: bool, balance: float) -> None:
         Rpc(self.url, self.rpc_token).add_user(name, restricted=restricted, balance=balance)
+
+    def api(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """A call of the JSON API as an administrator; what it answers."""
+        if not self._admin_token:
+            self._admin_token = self.server_command("token", "create", "--role", "admin", "--name", "tests")
+        headers = {"Authorization": f"Bearer {self._admin_token}"}
+        answer = httpx.request(method, f"{self.url}/api/v1/{path}", json=body, headers=headers, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def set_queue(self, name: str, **values: object) -> None:
+        """Change a queue at the server. The print server hears of it some seconds later: `wait_until_told`."""
+
+        def number() -> int | None:
+            listed = self.api("GET", "queues")["queues"]
+            return next((queue["queue_id"] for queue in listed if queue["name"] == name), None)
+
+        queue_id = wait_until(number, 20, f"the server to know {name}")
+        self.api("POST", f"queues/{queue_id}", values)
+
+    def wait_until_told(self, name: str, **values: object) -> None:
+        """Until the print server has heard that the queue is so."""
+
+        def is_told() -> bool:
+            known = json.loads((self.state_dir / "cluster.json").read_text()).get("queues", [])
+            return any(queue["name"] == name and values.items() <= queue.items() for queue in known)
+
+        wait_until(is_told, 30, f"the print server to hear of {name}'s change")
 
     # ---------------------------------------------------------------- what came of it
 

@@ -249,3 +249,20 @@ def test_a_stale_socket_is_replaced_and_the_status_is_told(scratch: Path) -> Non
             return data
 
     assert protocol.decode_fields(asyncio.run(scenario())[4:])["body"] == '{"fine":true}'
+
+
+def test_a_socket_that_was_cleared_away_is_made_again(scratch: Path) -> None:
+    async def scenario() -> None:
+        counter = Counter()
+        counter.go.set()
+        async with listening(scratch, counter) as path:
+            path.unlink()
+            await until(path.exists, "the socket to be there again")
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            writer.write(protocol.encode_status_question())
+            length = protocol.frame_length(await reader.readexactly(4))
+            assert b"fine" in await reader.readexactly(length)
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(scenario())
