@@ -3,10 +3,22 @@
 Made only for the node somebody looks at; a cluster may have thousands.
 """
 
+from typing import Final
+
 from app.core import freshness
 from app.core.topology import ENGINES, printer_address
-from app.core.viewdata import money
-from backend.wire.messages import DatabaseView, ProviderView, QueueView, ServerView, Topology
+from app.core.viewdata import host_text, money
+from backend.wire.messages import (
+    DatabaseView,
+    OfflinePolicy,
+    PartialCharge,
+    ProviderView,
+    QueueView,
+    ServerContact,
+    ServerView,
+    Supply,
+    Topology,
+)
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -54,6 +66,15 @@ def _database(view: DatabaseView, topology: Topology, age_s: float) -> Facts:
     )
 
 
+def media_text(name: str) -> str:
+    """A size's own name (PWG 5101.1) as people say it: iso_a4_210x297mm → A4, 210 × 297 mm."""
+    parts = name.split("_")
+    if len(parts) < 3 or "x" not in parts[-1]:
+        return name
+    size = parts[-1].replace("x", " × ").replace("mm", " mm").replace("in", " in")
+    return f"{parts[1].upper() if len(parts[1]) <= 3 else parts[1].capitalize()}, {size}"
+
+
 def lag_text(view: DatabaseView) -> str:
     """How far a standby is behind: bytes of log, and seconds where they are known."""
     if view.lag_bytes is None:
@@ -74,8 +95,52 @@ def _provider(view: ProviderView, age_s: float) -> Facts:
         ("Talks to", view.server),
         ("Reports not sent yet", f"{view.backlog:,}"),
         ("Oldest of them", freshness.age_text(view.oldest_unsent_s) if view.backlog else ""),
+        ("Held jobs", f"{view.held_jobs:,}" if view.held_jobs else ""),
+        ("Disk left", size_text(view.disk_free_bytes) if view.disk_free_bytes else ""),
+        ("Trouble", view.trouble),
         ("Last heartbeat", freshness.ago_text(seen)),
+        *((f"Sees {host_text(contact.url)}", contact_text(contact, max(0.0, seen))) for contact in view.contacts),
     )
+
+
+def contact_text(contact: ServerContact, since_s: float) -> str:
+    """When a server last answered this print server, `since_s` after it told so."""
+    last = "never answered" if contact.age_s is None else f"answered {freshness.ago_text(contact.age_s + since_s)}"
+    return f"{last}; {contact.trouble}" if contact.trouble else last
+
+
+def size_text(size: float) -> str:
+    """Bytes in their largest unit, as disks are sold: 80 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def supply_word(supply: Supply) -> tuple[str, str]:
+    """How much is left, with the colour of the words (PWG 5100.13: -1 no limit, -2 unknown, -3 some)."""
+    if supply.level == 0:
+        return "error", "Empty"
+    known = {-1: "No limit", -2: "Not known", -3: "Some left"}.get(supply.level, f"{supply.level} %")
+    return ("warning", f"{known}, low") if supply.low else ("muted" if supply.level < 0 else "text", known)
+
+
+def supplies(topology: Topology, node_id: str) -> tuple[Supply, ...]:
+    """What the printer of a queue tells of its supplies; none for other nodes."""
+    tier, _, name = node_id.partition(":")
+    if tier != "queue":
+        return ()
+    return next((view.supplies for view in topology.queues if str(view.queue_id) == name), ())
+
+
+OFFLINE_WORDS: Final[dict[OfflinePolicy, str]] = {
+    "default": "as the print server is set",
+    "allow": "print, charge later",
+    "allowance": "print within balance and allowance",
+    "hold": "hold until a server answers",
+}
+PARTIAL_WORDS: Final[dict[PartialCharge, str]] = {"whole": "costs as much as the whole", "nothing": "costs nothing"}
 
 
 def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
@@ -86,7 +151,12 @@ def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
         ("Where", view.location),
         ("About", view.info),
         ("Price", f"{money(view.cost.per_impression, topology.ledger)} a page" if view.tracked else ""),
-        ("While no server answers", view.offline_policy if view.tracked else ""),
+        ("Counted", "" if view.tracked else "no: this queue is untracked"),
+        ("Jobs", "held until released" if view.hold_jobs else ""),
+        ("While no server answers", OFFLINE_WORDS[view.offline_policy] if view.tracked else ""),
+        ("A print that broke off", PARTIAL_WORDS[view.partial_charge] if view.tracked else ""),
+        ("Says", ", ".join(reason for reason in view.printer_state_reasons if reason != "none")),
+        ("Media ready", "\n".join(media_text(name) for name in view.media_ready)),
         ("Jobs so far", f"{view.jobs:,}"),
         ("Pages so far", f"{view.impressions:,}"),
         ("Seen", freshness.ago_text(seen)),

@@ -11,6 +11,7 @@ Invariant: "live" is said only while both hold.
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -46,6 +47,8 @@ FIRST_RETRY_S: Final = 0.5
 LONGEST_RETRY_S: Final = 10.0
 
 MIN_POLL_S: Final = 0.4
+
+log = logging.getLogger(__name__)
 
 Emit = Callable[[Message], None]
 T = TypeVar("T")
@@ -115,10 +118,19 @@ class Feed:
             # The servers tell their picture without it; jobs and history wait until it is back.
             self._jobs_due = True
         elif self._jobs_due or time.monotonic() - self._jobs_at >= JOBS_POLL_S:
-            await self._read_jobs()
-            await self._read_rights()
+            await self._read_the_rest()
         self._polled = True
         self._tell_if_live()
+
+    async def _read_the_rest(self) -> None:
+        """Jobs, history and rights. Where no server tells them now, they are asked for again at the next poll: a server
+        has just told its picture, so this is no loss of all of them."""
+        try:
+            await self._read_jobs()
+            await self._read_rights()
+        except NoServer as error:
+            self._jobs_due = True
+            log.info("jobs and history cannot be read now: %s", error)
 
     async def _read_topology(self) -> None:
         topology = await self._ask("topology", Topology)

@@ -78,7 +78,7 @@ class Choice:
 class Offer:
     """An action in a menu. `reason` says why it is off, "" where it is on."""
 
-    verb: Verb
+    verb: Verb | Literal["edit-queue"]
     subject: str
     text: str
     reason: str = ""
@@ -120,10 +120,8 @@ def menu_text(verb: Verb, subject: str | None) -> str:
 def _why_not(verb: Verb, topology: Topology | None, rights: Rights | None, subject: str | None) -> str:
     if topology is None:
         return "nothing is known of the cluster yet"
-    if rights is None:
-        return "whether this access token may do it is not known yet"
-    if not rights.allowed:
-        return rights.reason
+    if why := _no_admin(rights):
+        return why
     if verb == "pause" and topology.paused:
         return "the cluster is paused already"
     if verb == "resume" and not topology.paused:
@@ -199,7 +197,16 @@ def node_offers(node_id: str, topology: Topology | None, rights: Rights | None) 
             return ()
         subject = name if database.role == "standby" else None
         return (offer("database-switchover", topology, rights, subject),)
+    if tier == "queue":
+        return (Offer("edit-queue", name, "Holding and policies…", _no_admin(rights)),)
     return ()
+
+
+def _no_admin(rights: Rights | None) -> str:
+    """Why this token may not change things, "" where it may."""
+    if rights is None:
+        return "whether this access token may do it is not known yet"
+    return "" if rights.allowed else rights.reason
 
 
 def _verbs_for(view: ServerView) -> tuple[Verb, ...]:

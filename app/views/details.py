@@ -12,6 +12,8 @@ from app.core.operations import Offer
 from app.core.topology import TIER_TITLES, Node
 from app.qt.theme import Theme
 from app.views.parts import Card, Elided, IconButton, Mark, dress, font, label, row, scroll_bar_sheet
+from app.views.supplies import Supplies
+from backend.wire.messages import Supply
 
 
 class NodeDetails(Card):
@@ -62,6 +64,8 @@ class NodeDetails(Card):
         inner.addWidget(self._status)
         inner.addSpacing(8)
         inner.addLayout(self._facts)
+        self.supplies = Supplies(theme)
+        inner.addWidget(self.supplies)
         self._lately_title = label(theme, "Lately", "muted", 12, bold=True)
         self._lately = label(theme, px=12)
         self._lately.setWordWrap(True)
@@ -84,7 +88,12 @@ class NodeDetails(Card):
         return area
 
     def show_node(
-        self, node: Node, facts: Facts, offers: Sequence[Offer] = (), lately: Sequence[tuple[str, str]] = ()
+        self,
+        node: Node,
+        facts: Facts,
+        offers: Sequence[Offer] = (),
+        lately: Sequence[tuple[str, str]] = (),
+        supplies: Sequence[Supply] = (),
     ) -> None:
         """`lately` are the newest events about it: when, and what."""
         self.node_id = node.id
@@ -95,6 +104,7 @@ class NodeDetails(Card):
         self._status.setText(node.status)
         self._theme.tint(self._status, node.health if node.health != "unknown" else "muted")
         self._show_facts(facts)
+        self.supplies.show_supplies(supplies)
         self._lately.setText("\n".join(f"{when}  {what}" for when, what in lately))
         for widget in (self._lately, self._lately_title):
             widget.setVisible(bool(lately))

@@ -44,7 +44,7 @@ from app.views.cells import CellDelegate
 from app.views.parts import Card, StatePane, Table, dress_choice, field_sheet, label, row, tool_button
 from backend.wire.messages import ClusterEvent
 
-WIDTHS = {WHEN: 128, SEVERITY: 112, WHAT: 176, SUBJECT: 112, AWAY: 74, TERM: 54, ACTOR: 104}
+WIDTHS = {WHEN: 128, SEVERITY: 100, WHAT: 170, SUBJECT: 106, AWAY: 70, TERM: 52, ACTOR: 96}
 
 
 class HistoryPage(Card):
@@ -57,7 +57,7 @@ class HistoryPage(Card):
         self.table = Table(theme, "History")
         self.table.setModel(self.model)
         self.table.setItemDelegate(CellDelegate(theme, self.table))
-        self.table.lay_out(WIDTHS, WHY)
+        self.table.lay_out(WIDTHS, WHY, left=560)
         self.field = QLineEdit()
         self.group = QComboBox()
         self.state_pane = StatePane(theme)

@@ -22,10 +22,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.desk import CHOICES, Choice, able, sentence, why_not
+from app.core.feed import JOBS_POLL_S
 from app.core.freshness import ago_text, is_stale
 from app.core.queries import CHOSEN_ROWS, Read, Trouble, chosen_jobs, explain, older_jobs
 from app.core.reducer import Changes
-from app.core.viewdata import Tone, count_text, database_now_ms
+from app.core.viewdata import Tone, count_text, database_now_ms, short_reason
 from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
 from app.qt.actions import Actions, Name
 from app.qt.bridge import Handle
@@ -51,6 +52,7 @@ from backend.wire.messages import JobList, JobView
 
 REREAD_S: Final = 5.0
 BURST_MS: Final = 250
+JOBS_LIMIT_S: Final = 2.5 * JOBS_POLL_S
 WIDTHS: Final = {STATE: 132, USER: 120, QUEUE: 120, IMPRESSIONS: 70, COST: 124, REMARK: 250, AGE: 72}
 COMMANDS: Final[dict[Name, Choice]] = {"jobs_all": "all", "jobs_held": "held", "jobs_look": "look"}
 NOTHING: Final[dict[Choice, tuple[str, str]]] = {
@@ -213,7 +215,7 @@ class JobsPanel(Card):
         many = self.choice == "all" or shown >= CHOSEN_ROWS
         text = f"{'newest ' if many else ''}{count_text(shown, 'job', 'jobs')}" if shown else ""
         at = state.jobs_at if self.choice == "all" else self._read.at if self._read is not None else None
-        old = state.connection.phase != "live" if self.choice == "all" else self._old()
+        old = self._old()
         cut_off = old and at is not None
         if cut_off and at is not None:
             text += f"{'  ·  ' if text else ''}as known {ago_text(time.monotonic() - at)}"
@@ -221,6 +223,11 @@ class JobsPanel(Card):
         self._theme.tint(self._count, "warning" if cut_off else "muted")
 
     def _old(self) -> bool:
+        """Whether what is shown may have changed since without our knowing."""
+        state = self._session.store.state
+        if self.choice == "all":
+            read_s = time.monotonic() - (state.jobs_at or 0.0)
+            return state.connection.phase != "live" or is_stale(read_s, JOBS_LIMIT_S)
         return self._trouble is not None or (self._read is not None and is_stale(time.monotonic() - self._read.at))
 
     def _choose_page(self) -> None:
@@ -232,7 +239,7 @@ class JobsPanel(Card):
             self._stack.setCurrentWidget(self.table)
             return
         elif trouble is not None:
-            text = f"{trouble.text}\nWhether jobs wait is not known; the console keeps asking."
+            text = f"{short_reason(trouble.text)}.\nWhether jobs wait is not known; the console keeps asking."
             self.state_pane.show_state("unplug", trouble.title, text, "Try now", self._ask)
         elif state.jobs_at is None or (self.choice != "all" and self._read is None):
             waiting = state.connection.phase in ("connecting", "live")

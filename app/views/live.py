@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QHeaderView, QStackedWidget, QTreeView, QVBoxLayout, QWidget
 
 from app.core import topology as graphs
-from app.core.facts import facts
+from app.core.facts import facts, supplies
 from app.core.history import about, moment_text
 from app.core.history import row as event_row
 from app.core.operations import Offer
@@ -133,7 +133,8 @@ class TopologyPanel(QWidget):
         node = self._whole.node(node_id) or self.scene.graph.node(node_id)
         if node is not None and self._topology is not None:
             offers, lately = self.more(node_id)
-            self.details.show_node(node, facts(self._topology, node_id, self._age_s), offers, lately)
+            found = facts(self._topology, node_id, self._age_s)
+            self.details.show_node(node, found, offers, lately, supplies(self._topology, node_id))
         elif node_id == self.details.node_id:
             self.details.dismiss()
 

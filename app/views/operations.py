@@ -2,7 +2,7 @@
 of a paused cluster. All of them say the same, and why an action is off where it is.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from PySide6.QtCore import QObject, QPoint
 from PySide6.QtWidgets import QMenu, QWidget
@@ -13,6 +13,7 @@ from app.qt.actions import Actions, Name
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.operation import OperationDialog
+from app.views.queue import QueueDialog
 
 COMMANDS: Final[dict[Name, Verb]] = {
     "drain": "drain",
@@ -35,6 +36,7 @@ class Operations(QObject):
         self._session = session
         self._window = window
         self.dialog: OperationDialog | None = None
+        self.queue_dialog: QueueDialog | None = None
         for name, verb in COMMANDS.items():
             actions[name].triggered.connect(lambda _=False, verb=verb: self.open(verb))
         session.store.changed.connect(self._changed)
@@ -44,16 +46,27 @@ class Operations(QObject):
         state = self._session.store.state
         return node_offers(node_id, state.topology, state.rights)
 
-    def open(self, verb: Verb, subject: str = "") -> None:
+    def open(self, verb: Verb | Literal["edit-queue"], subject: str = "") -> None:
         """Show the dialog of an action, unless one is open already."""
-        if self.dialog is not None:
-            self.dialog.raise_()
-            self.dialog.activateWindow()
-            return
-        dialog = OperationDialog(self._theme, self._session, verb, subject, self._window)
-        dialog.finished.connect(self._closed)
-        self.dialog = dialog
-        dialog.open()
+        shown = self.dialog or self.queue_dialog
+        if shown is not None:
+            shown.raise_()
+            shown.activateWindow()
+        elif verb == "edit-queue":
+            self._edit_queue(subject)
+        else:
+            self.dialog = OperationDialog(self._theme, self._session, verb, subject, self._window)
+            self.dialog.finished.connect(self._closed)
+            self.dialog.open()
+
+    def _edit_queue(self, queue_id: str) -> None:
+        topology = self._session.store.state.topology
+        queues = topology.queues if topology is not None else ()
+        queue = next((view for view in queues if str(view.queue_id) == queue_id), None)
+        if queue is not None:
+            self.queue_dialog = QueueDialog(self._theme, self._session, queue, self._window)
+            self.queue_dialog.finished.connect(self._closed)
+            self.queue_dialog.open()
 
     def popup(self, node_id: str, place: QPoint) -> QMenu | None:
         """The context menu of a card, None where nothing is offered for it."""
@@ -73,7 +86,7 @@ class Operations(QObject):
         return menu
 
     def _closed(self, _: int) -> None:
-        self.dialog = None
+        self.dialog = self.queue_dialog = None
 
     def _changed(self, changes: Changes) -> None:
         if changes.topology or changes.rights or changes.connection:

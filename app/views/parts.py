@@ -362,11 +362,11 @@ class Table(QTableView):
 
     ROW = 32
     MOST_SHARE = 1.6
-    LEFT_OVER = 150
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
         self._widths: dict[int, int] = {}
+        self._left = 0
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -390,9 +390,11 @@ class Table(QTableView):
         columns.setAccessibleName(f"{name}: columns")
         theme.on_change(self, lambda: self.setStyleSheet(item_view_sheet(theme.colors)))
 
-    def lay_out(self, widths: dict[int, int], stretch: int) -> None:
-        """Widths by column for a narrow window; wide ones give each more, and one column takes what is left."""
+    def lay_out(self, widths: dict[int, int], stretch: int, left: int = 300) -> None:
+        """Widths by column for a narrow window; wide ones give each more, and one column takes what is left, at least
+        `left` before the others get more."""
         self._widths = widths
+        self._left = left
         header = self.horizontalHeader()
         for column in widths:
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
@@ -405,7 +407,7 @@ class Table(QTableView):
             self._share_out()
 
     def _share_out(self) -> None:
-        share = max(1.0, min(self.MOST_SHARE, self.width() / (sum(self._widths.values()) + 2 * self.LEFT_OVER)))
+        share = max(1.0, min(self.MOST_SHARE, self.width() / (sum(self._widths.values()) + self._left)))
         for column, width in self._widths.items():
             self.horizontalHeader().resizeSection(column, round(width * share))
 

@@ -34,6 +34,7 @@ from backend.wire.messages import (
     Printing,
     QueueList,
     QueueReport,
+    QueueView,
     Report,
     ReportAnswer,
     SetQueue,
@@ -138,16 +139,18 @@ class System:
         )
         self._send_beat(provider)
         self._providers.append(provider)
-        listed = self._http.get("queues", headers={"Authorization": f"Bearer {self.admin}"})
-        for queue in msgspec.json.decode(listed.content, type=QueueList).queues:
+        for queue in self.queues():
             if queue.provider == name:
                 self._ask(f"queues/{queue.queue_id}", SetQueue(cost_per_impression=price), self.admin, QueueList)
         return provider
 
+    def queues(self) -> tuple[QueueView, ...]:
+        listed = self._http.get("queues", headers={"Authorization": f"Bearer {self.admin}"})
+        return msgspec.json.decode(listed.content, type=QueueList).queues
+
     def change_queue(self, name: str, change: SetQueue) -> None:
         """Change the queue of that name."""
-        listed = self._http.get("queues", headers={"Authorization": f"Bearer {self.admin}"})
-        (found,) = [one for one in msgspec.json.decode(listed.content, type=QueueList).queues if one.name == name]
+        (found,) = [one for one in self.queues() if one.name == name]
         self._ask(f"queues/{found.queue_id}", change, self.admin, QueueList)
 
     def decisions(self, provider: PlayedProvider) -> tuple[JobDecision, ...]:

@@ -198,3 +198,39 @@ def test_no_answer_is_no_empty_list(live: MainWindow, cluster: Cluster, session:
     qtbot.waitUntil(lambda: jobs.state_pane.accessibleName().startswith("No server answers"), timeout=DEADLINE_MS)
     cluster.change(unavailable=[])
     qtbot.waitUntil(lambda: jobs.state_pane.accessibleName().startswith("Nothing waits"), timeout=DEADLINE_MS)
+
+
+def test_jobs_that_no_server_tells_are_no_loss_of_the_cluster(
+    live: MainWindow, cluster: Cluster, session: Session, qtbot: QtBot
+) -> None:
+    """A server that answers 503 for the jobs only is a server still; the jobs come as soon as it tells them."""
+    cluster.change(unavailable=["jobs"])
+    read = session.store.state.topology_at
+    session.reload()
+    qtbot.waitUntil(lambda: session.store.state.topology_at > read, timeout=DEADLINE_MS)
+    read = session.store.state.topology_at
+    qtbot.waitUntil(lambda: session.store.state.topology_at > read, timeout=DEADLINE_MS)
+    assert session.store.state.connection.phase == "live"
+    new = job(60, title="After all")
+    cluster.change(unavailable=[], jobs=[*cluster.world.jobs, new])
+    qtbot.waitUntil(lambda: live.live.jobs.model.row_of(new.job_id) >= 0, timeout=DEADLINE_MS)
+
+
+def test_an_administrator_sets_what_a_queue_holds(
+    window: MainWindow, session: Session, system: System, provider: PlayedProvider, qtbot: QtBot
+) -> None:
+    connect(session, system, system.admin, qtbot)
+    panel = window.live.topology
+    queue_id = next(view.queue_id for view in system.queues() if view.name == "free")
+    qtbot.waitUntil(lambda: f"queue:{queue_id}" in panel.scene.cards, timeout=DEADLINE_MS)
+    window.operations.open("edit-queue", str(queue_id))
+    dialog = window.operations.queue_dialog
+    assert dialog is not None
+    dialog.hold.setChecked(True)
+    dialog.partial.setCurrentIndex(dialog.partial.findData("nothing"))
+    dialog.save()
+    qtbot.waitUntil(lambda: dialog.told.text().startswith("Changed"), timeout=DEADLINE_MS)
+    dialog.reject()
+    (found,) = [view for view in system.queues() if view.name == "free"]
+    assert (found.hold_jobs, found.partial_charge, found.offline_policy) == (True, "nothing", "default")
+    system.change_queue("free", SetQueue(hold_jobs=False))
