@@ -118,6 +118,7 @@ def test_a_backend_that_crashes_is_run_again_and_does_not_print_again(
     assert (job.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
 
 
+@pytest.mark.long
 def test_a_backend_that_is_killed_when_all_was_sent(site: Site, printer: IppPrinter, document: Path) -> None:
     """Nobody wrote down how its run ended; the printer tells."""
     printer.behave(impression_s=SLOW_S)
