@@ -153,3 +153,51 @@ def test_without_a_daemon_a_job_is_held_by_policy_and_released_when_it_is_back(s
     shown, job = ended(site, cups_job_id, "held alone")
     assert (shown.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
     assert not list((site.state_dir / "runs").glob("held-*"))
+
+
+def test_a_job_canceled_at_the_desk_before_it_asks_is_told_so(site: Site, document: Path) -> None:
+    """Released first, and stopped on its way: its backend is refused with the reason."""
+    cups_job_id, job_id = held(site, document, "thought better")
+    run(["cupsdisable", DESK], env=site.cupsd.env)
+    act(site, "release", job_id)
+    site.cupsd.wait_for_state(cups_job_id, ("pending",))
+    act(site, "cancel", job_id)
+    run(["cupsenable", DESK], env=site.cupsd.env)
+    shown, job = ended(site, cups_job_id, "thought better")
+    assert (shown.state, job.state, job.charged, paper(site, DESK).exists()) == ("canceled", "canceled", 0, False)
+
+
+@pytest.mark.long
+def test_a_job_that_nobody_releases_is_canceled_in_the_end(site: Site, document: Path) -> None:
+    site.server_command("config", "set", "jobs.held-timeout-s", "2")
+    try:
+        cups_job_id, _ = held(site, document, "forgotten")
+        shown, job = ended(site, cups_job_id, "forgotten")
+    finally:
+        site.server_command("config", "set", "jobs.held-timeout-s", "86400")
+    assert (shown.state, job.state, job.charged, paper(site, DESK).exists()) == ("canceled", "canceled", 0, False)
+
+
+@pytest.mark.long
+def test_an_allowance_is_what_was_left_and_no_more(site: Site, document: Path) -> None:
+    """`poor` has money for three impressions; without a server a job of two prints, the next one is held."""
+    name = "spare"
+    site.cupsd.add_raw_queue(name, f"file:{site.folder / 'spare.paper'}")
+    site.provider_command("track", name)
+    site.set_queue(name, offline_policy="allowance")
+    site.wait_until_told(name, offline_policy="allowance")
+    one = write_pdf(site.folder / "one.pdf", [GREY])
+    site.rpc("setUserAccountBalance", "poor", 4 * PRICE / 10_000, "for the allowance")
+    first = site.cupsd.lp(name, one, user="poor", title="tells what is left")
+    assert ended(site, first, "tells what is left")[1].charged == PRICE
+    site.server.kill9()
+    printed = site.cupsd.lp(name, document, user="poor", title="covered")
+    assert site.cupsd.wait_for_state(printed).state == "completed"
+    waits = site.cupsd.lp(name, document, user="poor", title="not covered")
+    shown = site.cupsd.wait_for_state(waits, ("pending-held",))
+    assert "This job costs 0.10 EUR, 0.05 EUR can be spent until one is back" in shown.message
+    site.start_server()
+    refused = site.cupsd.wait_for_state(waits)
+    assert (refused.state, "you have 0.05" in refused.message) == ("canceled", True)
+    covered = ended(site, printed, "covered")[1]
+    assert (covered.charged, covered.marks) == (PAGES * PRICE, ("offline",))
