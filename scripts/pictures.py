@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from app.core.profiles import Profile, read_token, server_urls
-from backend.wire.messages import PrinterState, QueueReport
+from backend.wire.messages import PrinterState, QueueReport, SetQueue, Supply
 from scripts.cluster_pictures import photograph_cluster, photograph_states
 from scripts.photographer import ROOT, Photographer
 from tests.support.console_system import System
@@ -38,6 +40,7 @@ def photograph(camera: Photographer, profile: Profile, person: str) -> None:
     camera.take("details")
     window.live.topology.details.dismiss()
     window.live.topology.scene.clearSelection()
+    photograph_desk(camera)
     window.actions_["find"].trigger()
     camera.take("look-up-empty")
     window.people.search.field.setText(person[:3])
@@ -49,6 +52,26 @@ def photograph(camera: Photographer, profile: Profile, person: str) -> None:
     camera.wait("nobody to be found", lambda: window.people.search.model.rowCount() == 0)
     camera.take("look-up-nobody")
     window.show_page(window.live)
+
+
+def photograph_desk(camera: Photographer) -> None:
+    """The jobs that wait, the queue that holds them, and those to look at."""
+    window, jobs = camera.window, camera.window.live.jobs
+    window.actions_["jobs_held"].trigger()
+    camera.wait("the answer", lambda: jobs.model.rowCount() > 0 or jobs.state_pane.isVisible())
+    jobs.table.selectRow(0)
+    camera.take("held")
+    window.actions_["jobs_look"].trigger()
+    camera.wait("the answer", lambda: jobs.model.rowCount() > 0 or jobs.state_pane.isVisible())
+    camera.take("to-look-at")
+    window.actions_["jobs_all"].trigger()
+    topology = camera.session.store.state.topology
+    for view in topology.queues if topology is not None else ():
+        if view.supplies:
+            window.live.topology.scene.chosen.emit(f"queue:{view.queue_id}")
+            camera.take("queue")
+            break
+    window.live.topology.details.dismiss()
 
 
 def photograph_trouble(camera: Photographer, system: System) -> None:
@@ -105,6 +128,16 @@ def queue(name: str, location: str, address: str, state: PrinterState = "idle", 
     )
 
 
+HELD: Final = (("mira", "Moot court bundle", 12), ("tomas", "Poster, final", 3), ("anna", "Map of the archive", 8))
+SUPPLIES: Final = (
+    Supply(name="Black toner", level=64, color="#000000", kind="toner"),
+    Supply(name="Cyan toner", level=38, color="#00B7EB", kind="toner"),
+    Supply(name="Magenta toner", level=71, color="#D0006F", kind="toner"),
+    Supply(name="Yellow toner", level=6, color="#FFD400", kind="toner", low=True),
+    Supply(name="Waste toner box", level=-3, kind="waste-toner"),
+)
+
+
 def furnish(system: System) -> None:
     """People, two print servers, and a morning's jobs."""
     for name, full_name, balance, department in PEOPLE:
@@ -113,7 +146,11 @@ def furnish(system: System) -> None:
         "print-library",
         [
             queue("library-a4", "Library, ground floor", "10.20.4.11", "processing"),
-            queue("library-color", "Library, ground floor", "10.20.4.12"),
+            msgspec.structs.replace(
+                queue("library-color", "Library, ground floor", "10.20.4.12"),
+                supplies=SUPPLIES,
+                media_ready=("iso_a4_210x297mm", "iso_a3_297x420mm"),
+            ),
             queue("library-plotter", "Library, map room", "10.20.4.19", "stopped"),
         ],
     )
@@ -133,6 +170,12 @@ def furnish(system: System) -> None:
             system.report(
                 provider, job, impressions, estimated=title.startswith("Lab"), offline=title.startswith("Opening")
             )
+
+    system.change_queue("library-color", SetQueue(hold_jobs=True))
+    for user, title, impressions in HELD:
+        system.authorise(library, "library-color", user, title, impressions)
+    lost = system.authorise(library, "library-a4", "wei", "Portfolio, half of it", 9)
+    system.report(library, lost, 9, "aborted", estimated=True, in_doubt=True)
 
 
 @contextmanager

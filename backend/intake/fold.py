@@ -23,7 +23,7 @@ from backend.intake.model import (
     Writes,
 )
 from backend.jobs import machine
-from backend.jobs.model import Job, Need, Want, need_of
+from backend.jobs.model import Job, Want, need_of
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Origin
 from backend.wire.errors import REFUSALS
@@ -144,8 +144,8 @@ class _Batch:
         """What is to be noted of jobs that need somebody else than before."""
         found: list[Want] = []
         for job in changed:
-            need, reason = need_of(job), self._reasons.get(job.job_id, "")
-            if need != self._needs.get(job.job_id, Need.NOBODY) or (need and reason):
+            need, reason = need_of(job), self._reasons.get(job.job_id, "") if self._reasons else ""
+            if need != self._needs.get(job.job_id, 0) or (need and reason):
                 found.append(Want(job.job_id, job.provider_id, need, reason))
         return found
 

@@ -2,6 +2,7 @@
 
 import enum
 import functools
+from typing import Final
 
 import msgspec
 
@@ -102,8 +103,8 @@ class Want(msgspec.Struct, gc=False, frozen=True):
 def need_of(job: Job) -> int:
     """Whose turn it is. A job that waits to be released or carried out comes to be looked at once that is over."""
     state, marks = job.state, job.marks
-    if state in ("authorised", "completed") and not marks & _NEEDY:  # nearly all of them
-        return Need.NOBODY
+    if not marks & _NEEDY and state in _SETTLED:  # nearly all of them
+        return 0
     if marks & Mark.CANCEL_REQUESTED or state == "released":
         return Need.CARRY_OUT
     if state == "held":
@@ -111,7 +112,8 @@ def need_of(job: Job) -> int:
     return Need.LOOK if state == "in_doubt" or marks & LOOK_MARKS else Need.NOBODY
 
 
-_NEEDY = int(LOOK_MARKS | Mark.CANCEL_REQUESTED)
+_NEEDY: Final = int(LOOK_MARKS | Mark.CANCEL_REQUESTED)
+_SETTLED: Final = frozenset({"authorised", "completed", "denied"})
 
 
 def mark_names(marks: int) -> tuple[str, ...]:
