@@ -41,12 +41,11 @@ class SupplyBar(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         frame = QRectF(0.5, 0.5, self.width() - 1, HEIGHT)
         painter.setPen(QColor(colors.edge))
-        painter.setBrush(QColor(colors.panel))
+        painter.setBrush(QColor(colors.line_strong))  # black toner must be seen on it, and yellow
         painter.drawRoundedRect(frame, 3, 3)
         if self._level > 0:
             own = QColor(self._color[:7])  # of several colours the first
             painter.setBrush(own if own.isValid() else QColor(colors.muted))
-            # The frame's line stays around it: black toner must be seen on dark colours, yellow on light ones.
             painter.drawRoundedRect(QRectF(0.5, 0.5, max(4.0, frame.width() * self._level / 100), HEIGHT), 3, 3)
 
 
