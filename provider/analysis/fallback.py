@@ -15,10 +15,13 @@ as `ticket.delivered_copies` says, sheets follow the `sides` asked for.
 Invariant: there is an answer for every input, and nothing raises. Pure.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from backend.wire.messages import JobFacts
-from provider.analysis.ticket import AnalysisRequest, delivered_copies, sheets_of, ticket_of
+from provider.analysis.tally import MAX_COUNT, Tally, media_counts
+from provider.analysis.ticket import AnalysisRequest, copies_beside, delivered_copies, sheets_of, ticket_of
 
 BYTES_PER_IMPRESSION: Final = 50_000
 _BYTES_BY_FORMAT: Final = {
@@ -28,7 +31,6 @@ _BYTES_BY_FORMAT: Final = {
     "text/plain": 3_000,
 }
 _ONE_IMPRESSION: Final = ("image/jpeg", "image/png")
-MAX_COUNT: Final = 2**31 - 1
 MAX_BYTES: Final = 2**53
 MAX_TEXT: Final = 1024
 
@@ -48,21 +50,53 @@ def facts_of(
     impressions: int,
     color_impressions: int = 0,
     media: str = "",
+    media_impressions: Mapping[str, int] = MappingProxyType({}),
+    blank_backs: int = 0,
     noted_copies: int | None = None,
     estimate_reason: str = "",
 ) -> JobFacts:
     """All copies together, from the counts of one; within the bounds the wire allows. A reason marks it as an
     estimate.
+
+    `impressions` and `media_impressions` are of one copy with its blank back; `blank_backs` are of all copies.
     """
     ticket = ticket_of(request)
     copies = delivered_copies(request, document_format, noted_copies)
     return JobFacts(
-        impressions=min(impressions * copies, MAX_COUNT),
+        impressions=min(impressions * copies - blank_backs, MAX_COUNT),
         sheets=min(sheets_of(impressions, ticket.sides) * copies, MAX_COUNT),
         color_impressions=min(color_impressions * copies, MAX_COUNT) if ticket.color else 0,
         copies=copies,
         sides=ticket.sides,
         media=media or ticket.media,
+        media_counts=media_counts(dict(media_impressions), copies),
+        blank_backs=min(blank_backs, MAX_COUNT),
+        document_format=document_format[:MAX_TEXT],
+        document_bytes=size_bytes,
+        estimated=bool(estimate_reason),
+        estimate_reason=estimate_reason[:MAX_TEXT],
+    )
+
+
+def facts_of_tally(
+    request: AnalysisRequest, document_format: str, size_bytes: int, tally: Tally, estimate_reason: str = ""
+) -> JobFacts:
+    """The same from a document whose pages were told one by one, and which knows its own sides and copies.
+
+    Where the document says how often a page is to be printed, CUPS's number of copies is in it already, or is asked
+    of the printer once more, by `ticket.copies_beside`.
+    """
+    ticket = ticket_of(request)
+    copies = copies_beside(request, document_format, tally.copies)
+    return JobFacts(
+        impressions=min(tally.impressions * copies, MAX_COUNT),
+        sheets=min(tally.sheets * copies, MAX_COUNT),
+        color_impressions=min(tally.color_impressions * copies, MAX_COUNT) if ticket.color else 0,
+        copies=min(copies * tally.copies, MAX_COUNT),
+        sides=tally.sides or ticket.sides,
+        media=tally.media or ticket.media,
+        media_counts=tally.media_counts(copies),
+        blank_backs=min(tally.blank_backs * copies, MAX_COUNT),
         document_format=document_format[:MAX_TEXT],
         document_bytes=size_bytes,
         estimated=bool(estimate_reason),

@@ -10,6 +10,10 @@ from typing import Final
 HEAD_BYTES: Final = 4096
 
 PDF: Final = "application/pdf"
+URF: Final = "image/urf"
+PWG_RASTER: Final = "image/pwg-raster"
+CUPS_RASTER: Final = "application/vnd.cups-raster"
+RASTERS: Final = (URF, PWG_RASTER, CUPS_RASTER)
 UNKNOWN: Final = "application/octet-stream"
 _PJL: Final = b"\x1b%-12345X"
 _MAGIC: Final = (
@@ -18,11 +22,9 @@ _MAGIC: Final = (
     (b"\x04%!", "application/postscript"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"UNIRAST\0", "image/urf"),
-    (b"RaS2", "image/pwg-raster"),
-    (b"2SaR", "application/vnd.cups-raster"),
-    (b"RaS3", "application/vnd.cups-raster"),
-    (b"3SaR", "application/vnd.cups-raster"),
+    (b"UNIRAST\0", URF),
+    (b"RaS2", PWG_RASTER),
+    *((word, CUPS_RASTER) for word in (b"2SaR", b"RaS3", b"3SaR", b"RaSt", b"tSaR")),
     (b") HP-PCL XL", "application/vnd.hp-pclxl"),
     (b"\x1bE", "application/vnd.hp-pcl"),
 )

@@ -10,8 +10,8 @@ Counts of pages and sheets are exact all the same. Before the first page is draw
 already, so that a page on which the drawing hangs costs its colour and not the count.
 
 For some printers pdftopdf pads each copy of a two-sided job to an even number of pages. `PdfFindings.blank_backs` tells
-how many impressions are such backs (a page that was blank to begin with looks the same). They are among
-`facts.impressions`: the printer feeds them through.
+how many are such backs (a page that was blank to begin with looks the same). The printer feeds them through, so that
+`facts.sheets` has them; they are nobody's impressions, so that `facts.impressions` has not.
 """
 
 import io
@@ -20,6 +20,7 @@ import logging
 import mmap
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
@@ -29,8 +30,8 @@ import numpy as np
 import pikepdf
 
 from backend.wire.messages import JobFacts
-from provider.analysis.fallback import estimate, facts_of
-from provider.analysis.formats import HEAD_BYTES, PDF, document_format
+from provider.analysis.fallback import facts_of
+from provider.analysis.formats import HEAD_BYTES, PDF
 from provider.analysis.media import media_name
 from provider.analysis.pdfium import PdfDocument, PdfError, is_blank
 from provider.analysis.ticket import ONE_SIDED, AnalysisRequest, delivered_copies, ticket_of
@@ -50,33 +51,11 @@ _log = logging.getLogger(__name__)
 
 
 class PdfFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """`pages` and `color_pages` (numbered from 0) are of one copy; `blank_backs` is in all copies."""
+    """`pages` and `color_pages` (numbered from 0) are of one copy, blank backs included."""
 
     facts: JobFacts
     pages: int
     color_pages: tuple[int, ...] = ()
-    blank_backs: int = 0
-
-
-def analyse_document(
-    document: DocumentBytes,
-    request: AnalysisRequest,
-    budget_s: float,
-    counted: Callable[[JobFacts], None] = lambda facts: None,
-) -> JobFacts:
-    """The facts of any document: a PDF is looked at, what is none or cannot be read is estimated by the stated
-    rule.
-
-    `budget_s` bounds the search for colour. `counted` is called with first facts as soon as a PDF's pages are
-    counted.
-    """
-    kind = document_format(document[:HEAD_BYTES], request.document_format)
-    if kind != PDF:
-        return estimate(request, kind, len(document), f"{kind} is not counted but estimated from its size")
-    try:
-        return examine_pdf(document, request, budget_s, counted).facts
-    except PdfError as error:
-        return estimate(request, PDF, len(document), f"the PDF could not be counted because {error}")
 
 
 def examine_pdf(
@@ -95,19 +74,20 @@ def examine_pdf(
             raise PdfError("it has no pages")
         noted = noted_copies(document[:HEAD_BYTES])
         blank_backs = _blank_backs(pdf, request, delivered_copies(request, PDF, noted))
+        media, media_impressions = _media(pdf, document)
         facts_with = partial(
-            facts_of, request, PDF, len(document), impressions=pages, media=media_name(*_largest_page(pdf, document)),
-            noted_copies=noted,
+            facts_of, request, PDF, len(document), impressions=pages, media=media,
+            media_impressions=media_impressions, blank_backs=blank_backs, noted_copies=noted,
         )  # fmt: skip
         damage = "" if pdf.intact else "the document is damaged: pages may be missing"
         if not ticket_of(request).color:
-            return PdfFindings(facts=facts_with(estimate_reason=damage), pages=pages, blank_backs=blank_backs)
+            return PdfFindings(facts=facts_with(estimate_reason=damage), pages=pages)
         counted(facts_with(color_impressions=pages, estimate_reason=_NOT_LOOKED_AT))
         colors = _search_colors(pdf, deadline)
         reason = "; ".join(filter(None, (damage, _color_reason(colors, pages))))
         color_impressions = -(-len(colors.found) * pages // colors.looked_at)
         facts = facts_with(color_impressions=color_impressions, estimate_reason=reason)
-        return PdfFindings(facts=facts, pages=pages, color_pages=tuple(sorted(colors.found)), blank_backs=blank_backs)
+        return PdfFindings(facts=facts, pages=pages, color_pages=tuple(sorted(colors.found)))
 
 
 def spread_order(count: int) -> Iterator[int]:
@@ -158,15 +138,21 @@ def _color_reason(colors: _Colors, pages: int) -> str:
     return "; ".join(parts)
 
 
-def _largest_page(pdf: PdfDocument, document: DocumentBytes) -> tuple[float, float]:
-    """Width and height in points of the page with the largest area."""
+def _media(pdf: PdfDocument, document: DocumentBytes) -> tuple[str, dict[str, int]]:
+    """The medium of the page with the largest area, and how many pages are on which, where all pages' sizes are
+    compared.
+    """
     units = _user_units(document)
-    sizes = []
+    sizes: Counter[tuple[float, float]] = Counter()
     for index in range(min(pdf.page_count, MAX_SIZES)):
         width, height = pdf.page_size(index)
         unit = units.get(index, 1.0)
-        sizes.append((width * unit, height * unit))
-    return max(sizes, key=lambda size: size[0] * size[1])
+        sizes[width * unit, height * unit] += 1
+    counts: Counter[str] = Counter()
+    for size, pages in sizes.items():
+        counts[media_name(*size)] += pages
+    largest = media_name(*max(sizes, key=lambda size: size[0] * size[1]))
+    return largest, dict(counts) if pdf.page_count <= MAX_SIZES else {}
 
 
 def _user_units(document: DocumentBytes) -> dict[int, float]:

@@ -107,6 +107,22 @@ def delivered_copies(request: AnalysisRequest, document_format: str, noted_copie
     return _bounded(request.copies)
 
 
+def copies_beside(request: AnalysisRequest, document_format: str, copies_inside: int) -> int:
+    """How often the printer will print a document that may say itself how often a page is printed.
+
+    - Raster: once.
+    - By name: argv[4] times. CUPS's own backends send the file as often or ask the printer for as many.
+    - On standard input to one of IPP's schemes: the printer is told argv[4]. Where the filters wrote copies into
+      the document as well, both numbers are the same wish, and the document's is taken.
+    - On standard input to any other (socket, lpd, usb): once; the filters have written the copies into the document.
+    """
+    if document_format in _RASTER:
+        return 1
+    if request.by_name or (request.inner_scheme.lower() in _IPP_SCHEMES and copies_inside == 1):
+        return _bounded(request.copies)
+    return 1
+
+
 def sheets_of(impressions: int, sides: str) -> int:
     """Sheets of one copy; IPP's media sheets. Every copy begins on a sheet of its own."""
     return impressions if sides == ONE_SIDED else (impressions + 1) // 2

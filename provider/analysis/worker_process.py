@@ -20,10 +20,11 @@ from typing import Final
 
 import msgspec
 
+from provider.analysis.document import analyse_document
 from provider.analysis.fallback import estimate
-from provider.analysis.formats import PDF
+from provider.analysis.formats import HEAD_BYTES, document_format
 from provider.analysis.frames import HEADER, Answer, FrameError, Question, frame, frame_length
-from provider.analysis.pdf import DocumentBytes, analyse_document
+from provider.analysis.pdf import DocumentBytes
 from provider.analysis.ticket import AnalysisRequest
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -95,7 +96,8 @@ def _answer(connection: socket.socket, base_bytes: int, question: Question, desc
             counted=lambda facts: connection.sendall(frame(Answer(facts=facts, final=False))),
         )
     except MemoryError:
-        facts = estimate(question.request, PDF, size, "the PDF needs more memory to read than it may have")
+        kind = document_format(bytes(document[:HEAD_BYTES]), question.request.document_format)
+        facts = estimate(question.request, kind, size, "the document needs more memory to read than it may have")
     connection.sendall(frame(Answer(facts=facts)))
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.wire.messages import JobFacts
-from provider.analysis.pdf import MAX_SIZES, analyse_document, examine_pdf, noted_copies, spread_order
+from provider.analysis.document import analyse_document
+from provider.analysis.pdf import MAX_SIZES, examine_pdf, noted_copies, spread_order
 from provider.analysis.pdfium import PdfError
 from provider.analysis.ticket import AnalysisRequest
 from tests.support.documents import A4, BLANK, GREY, LETTER, RED, Page, mixed_document, solid_pages, write_pdf
@@ -28,7 +29,7 @@ def pdf_of(folder: Path, *pages: Page) -> bytes:
 def test_counts(tmp_path: Path) -> None:
     document = pdf_of(tmp_path, GREY, RED, GREY, GREY, RED)
     found = examine_pdf(document, AnalysisRequest(copies=3, options="sides=two-sided-long-edge"), BUDGET_S)
-    assert (found.pages, found.color_pages, found.blank_backs) == (5, (1, 4), 0)
+    assert (found.pages, found.color_pages, found.facts.blank_backs) == (5, (1, 4), 0)
     assert found.facts == JobFacts(
         impressions=15,
         sheets=9,
@@ -107,7 +108,7 @@ def test_blank_backs_are_told(tmp_path: Path) -> None:
     two_sided = "sides=two-sided-long-edge"
 
     def blank_backs(copies: int, options: str) -> int:
-        return examine_pdf(document, AnalysisRequest(copies=copies, options=options), BUDGET_S).blank_backs
+        return examine_pdf(document, AnalysisRequest(copies=copies, options=options), BUDGET_S).facts.blank_backs
 
     assert blank_backs(3, two_sided) == 3
     assert blank_backs(1, two_sided) == 1
