@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 from backend.wire.messages import JobFacts
 from provider.analysis.fallback import estimate
-from provider.analysis.formats import HEAD_BYTES, PDF, RASTERS, document_format
+from provider.analysis.formats import HEAD_BYTES, PCL, PCL_XL, PDF, RASTERS, document_format
 from provider.analysis.pdf import DocumentBytes, examine_pdf
 from provider.analysis.pdfium import PdfError
+from provider.analysis.pjl import UEL
+from provider.analysis.printer_stream import examine_stream
 from provider.analysis.raster import examine_raster
 from provider.analysis.raster_stream import RasterError
 from provider.analysis.ticket import AnalysisRequest
@@ -41,4 +43,6 @@ def _read(kind: str, document: DocumentBytes, request: AnalysisRequest, budget_s
         return examine_pdf(document, request, budget_s, counted).facts
     if kind in RASTERS:
         return examine_raster(document, kind, request, budget_s, counted)
+    if kind in (PCL, PCL_XL) or document[: len(UEL)] == UEL:
+        return examine_stream(document, kind, request, budget_s, {})
     return estimate(request, kind, len(document), f"{kind} is not counted but estimated from its size")

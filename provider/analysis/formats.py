@@ -14,31 +14,40 @@ URF: Final = "image/urf"
 PWG_RASTER: Final = "image/pwg-raster"
 CUPS_RASTER: Final = "application/vnd.cups-raster"
 RASTERS: Final = (URF, PWG_RASTER, CUPS_RASTER)
+POSTSCRIPT: Final = "application/postscript"
+PCL: Final = "application/vnd.hp-pcl"
+PCL_XL: Final = "application/vnd.hp-pclxl"
+JPEG: Final = "image/jpeg"
+PNG: Final = "image/png"
+TEXT: Final = "text/plain"
 UNKNOWN: Final = "application/octet-stream"
 _PJL: Final = b"\x1b%-12345X"
 _MAGIC: Final = (
     (b"%PDF-", PDF),
-    (b"%!", "application/postscript"),
-    (b"\x04%!", "application/postscript"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"%!", POSTSCRIPT),
+    (b"\x04%!", POSTSCRIPT),
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
     (b"UNIRAST\0", URF),
     (b"RaS2", PWG_RASTER),
     *((word, CUPS_RASTER) for word in (b"2SaR", b"RaS3", b"3SaR", b"RaSt", b"tSaR")),
-    (b") HP-PCL XL", "application/vnd.hp-pclxl"),
-    (b"\x1bE", "application/vnd.hp-pcl"),
+    (b") HP-PCL XL", PCL_XL),
+    (b"( HP-PCL XL", PCL_XL),
+    (b"\x1bE", PCL),
 )
 _PJL_LANGUAGES: Final = (
     (b"PDF", PDF),
-    (b"POSTSCRIPT", "application/postscript"),
-    (b"PCLXL", "application/vnd.hp-pclxl"),
-    (b"PCL", "application/vnd.hp-pcl"),
+    (b"POSTSCRIPT", POSTSCRIPT),
+    (b"PCLXL", PCL_XL),
+    (b"PCL", PCL),
+    (b"PCL3GUI", PCL),
+    (b"PCLSLEEK", PCL),
 )
 
 
 def document_format(head: bytes, told: str) -> str:
     """The MIME type of a document that begins with `head`; `told` is what CUPS said of it, "" for nothing."""
-    head = head.removeprefix(b"\xef\xbb\xbf")
+    head = head.lstrip(b"\0").removeprefix(b"\xef\xbb\xbf")
     if head.startswith(_PJL):
         return _format_in_pjl(head.removeprefix(_PJL))
     for magic, name in _MAGIC:

@@ -171,7 +171,7 @@ class _Ink:
 
 
 def _by_headers(
-    document: Data, document_format: str, request: AnalysisRequest, search: _Search, reason: str
+    document: Data, document_format: str, request: AnalysisRequest, search: _Search, reason: str = _OUT_OF_TIME
 ) -> JobFacts:
     """Facts by counting what looks like the first page's header; pages not looked at are as the ones that were."""
     assert search.first is not None
