@@ -4,18 +4,22 @@ Invariant: facts for every document, marked as estimated with the reason where t
 out, which the worker process knows how to answer.
 """
 
+import time
 from collections.abc import Callable
+from functools import partial
 
-from backend.wire.messages import JobFacts
+from backend.wire.messages import JobFacts, MediaCount
 from provider.analysis.fallback import estimate
-from provider.analysis.formats import HEAD_BYTES, PCL, PCL_XL, PDF, RASTERS, document_format
+from provider.analysis.formats import HEAD_BYTES, PCL, PCL_XL, PDF, POSTSCRIPT, RASTERS, document_format
 from provider.analysis.pdf import DocumentBytes, examine_pdf
 from provider.analysis.pdfium import PdfError
-from provider.analysis.pjl import UEL
-from provider.analysis.printer_stream import examine_stream
+from provider.analysis.pjl import UEL, PjlSettings
+from provider.analysis.postscript import read_postscript
+from provider.analysis.printer_stream import OtherReader, examine_stream
 from provider.analysis.raster import examine_raster
 from provider.analysis.raster_stream import RasterError
-from provider.analysis.ticket import AnalysisRequest
+from provider.analysis.tally import Page, Tally
+from provider.analysis.ticket import ONE_SIDED, AnalysisRequest, ticket_of
 
 Counted = Callable[[JobFacts], None]
 
@@ -39,10 +43,29 @@ def analyse_document(
 def _read(kind: str, document: DocumentBytes, request: AnalysisRequest, budget_s: float, counted: Counted) -> JobFacts:
     if not len(document):
         return estimate(request, kind, 0, "the document is empty")
-    if kind == PDF:
+    if kind == PDF and document[: len(UEL)] != UEL:
         return examine_pdf(document, request, budget_s, counted).facts
     if kind in RASTERS:
         return examine_raster(document, kind, request, budget_s, counted)
-    if kind in (PCL, PCL_XL) or document[: len(UEL)] == UEL:
-        return examine_stream(document, kind, request, budget_s, {})
+    if kind in (PCL, PCL_XL, POSTSCRIPT) or document[: len(UEL)] == UEL:
+        others: dict[str, OtherReader] = {
+            "POSTSCRIPT": partial(read_postscript, color=ticket_of(request).color),
+            "PDF": _read_pdf,
+        }
+        return examine_stream(document, kind, request, budget_s, others)
     return estimate(request, kind, len(document), f"{kind} is not counted but estimated from its size")
+
+
+def _read_pdf(document: bytes, tally: Tally, settings: PjlSettings, deadline: float) -> str:
+    """A PDF within a printer's stream: PJL has the last word on sides and copies."""
+    try:
+        facts = examine_pdf(document, AnalysisRequest(), max(deadline - time.monotonic(), 0.0)).facts
+    except PdfError as error:
+        tally.add(Page(sides=settings.sides or ONE_SIDED, copies=settings.copies))
+        return f"the PDF could not be counted because {error}"
+    media = facts.media_counts or (MediaCount(media=facts.media, impressions=facts.impressions),)
+    names = [count.media for count in media for _ in range(count.impressions)]
+    for number, name in enumerate(names):
+        color = number < facts.color_impressions and not settings.gray
+        tally.add(Page(media=name, color=color, sides=settings.sides or ONE_SIDED, copies=settings.copies))
+    return facts.estimate_reason
