@@ -10,7 +10,19 @@ from functools import partial
 
 from backend.wire.messages import JobFacts, MediaCount
 from provider.analysis.fallback import estimate
-from provider.analysis.formats import HEAD_BYTES, PCL, PCL_XL, PDF, POSTSCRIPT, RASTERS, document_format
+from provider.analysis.formats import (
+    HEAD_BYTES,
+    JPEG,
+    PCL,
+    PCL_XL,
+    PDF,
+    PNG,
+    POSTSCRIPT,
+    RASTERS,
+    TEXT,
+    document_format,
+)
+from provider.analysis.image import examine_image
 from provider.analysis.pdf import DocumentBytes, examine_pdf
 from provider.analysis.pdfium import PdfError
 from provider.analysis.pjl import UEL, PjlSettings
@@ -19,6 +31,7 @@ from provider.analysis.printer_stream import OtherReader, examine_stream
 from provider.analysis.raster import examine_raster
 from provider.analysis.raster_stream import RasterError
 from provider.analysis.tally import Page, Tally
+from provider.analysis.text import examine_text
 from provider.analysis.ticket import ONE_SIDED, AnalysisRequest, ticket_of
 
 Counted = Callable[[JobFacts], None]
@@ -53,6 +66,10 @@ def _read(kind: str, document: DocumentBytes, request: AnalysisRequest, budget_s
             "PDF": _read_pdf,
         }
         return examine_stream(document, kind, request, budget_s, others)
+    if kind in (JPEG, PNG):
+        return examine_image(document, kind, request)
+    if kind == TEXT:
+        return examine_text(document, request)
     return estimate(request, kind, len(document), f"{kind} is not counted but estimated from its size")
 
 

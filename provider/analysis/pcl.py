@@ -23,6 +23,7 @@ from provider.analysis.ticket import LONG_EDGE, ONE_SIDED, SHORT_EDGE
 _ROW: Final = re.compile(rb"\x1b\*b((?:\d+[mMyY])*)(\d+)([VWvw])")
 _FAMILY: Final = re.compile(rb"\x1b([!-/])([`-~]?)")
 _PARAMETER: Final = re.compile(rb"[ ]*([+-]?)(\d{0,9})\d*(\.\d{0,9})?\d*([@-^`-~])")
+_STRANGE: Final = re.compile(rb"\x1b[a-z]\d{1,5}[A-Z]")  # some drivers forget the character before the group
 _MARKS: Final = re.compile(rb"[!-~\xa1-\xff]")
 _METHOD: Final = re.compile(rb"(\d+)[mM]")
 _DRAWS: Final = re.compile(
@@ -182,7 +183,8 @@ class PclReader:
             if self._data[escape + 1 : escape + 2] == b"E":
                 self._eject(always=False)
                 self._reset()
-            self.position = escape + 2
+            strange = _STRANGE.match(self._data, escape)
+            self.position = strange.end() if strange else escape + 2
             return
         name = family[1] + family[2]
         self.position = family.end()

@@ -12,6 +12,7 @@ PCL 5 Color Technical Reference, chapters 2 to 5. What a row comes to:
 Pure.
 """
 
+import struct
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,7 @@ class Colors:
     def __init__(self) -> None:
         self.planes = 1
         self._inks = False
+        self._blacks = 1
         self._encoding = 0
         self._bits: tuple[int, ...] = (1, 1, 1)
         self._palette: dict[int, bool] = {}
@@ -46,7 +48,7 @@ class Colors:
     def simple(self, value: int) -> None:
         """`Esc*r#U`."""
         self.planes = _SIMPLE_PLANES.get(value, 1)
-        self._inks = value == -4
+        self._inks, self._blacks = value == -4, 1
         self._encoding = 0
         self._palette = {}
         self._default_colors = 8 if self.planes > 1 else 0
@@ -63,10 +65,19 @@ class Colors:
         self.planes = {0: max(bits, 1), 2: 3}.get(self._encoding, 1)
 
     def raster_data(self, data: bytes) -> None:
-        """`Esc*g#W`: a format, then how many components."""
+        """`Esc*g#W`: a format, how many components, then for each of them resolutions and levels (16 bits each).
+
+        Black comes first of four. A component of more levels has more planes, one of twice the resolution twice as
+        many rows.
+        """
         components = data[1] if len(data) > 1 else 1
-        if components in (1, 3, 4):
-            self.planes, self._inks, self._encoding = components, components == 4, 0
+        if components not in (1, 3, 4):
+            return
+        self.planes, self._inks, self._encoding, self._palette = components, components == 4, 0, {}
+        told = [struct.unpack_from(">3H", data, 2 + 6 * n) for n in range(components) if len(data) >= 8 + 6 * n]
+        least = min((rows for _, rows, _ in told), default=1) or 1
+        blacks = [max(levels - 1, 1).bit_length() * max(rows // least, 1) for _, rows, levels in told[:1]]
+        self._blacks = blacks[0] if blacks else 1
 
     def component(self, which: int, value: float) -> None:
         self._components[which] = value
@@ -103,7 +114,7 @@ class Colors:
         if self._encoding in _BY_PIXEL or self.planes not in (3, 4) or len(self._palette) > 0:
             return self.planes + self._encoding > 1 and any(planes) and self._has_colors()
         if self._inks:
-            return any(any(unpack(plane, method, bytearray())) for plane in planes[1:4])
+            return any(any(unpack(plane, method, bytearray())) for plane in planes[self._blacks :])
         return len(set(planes)) > 1
 
     def start_raster(self) -> None:
