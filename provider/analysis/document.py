@@ -49,13 +49,16 @@ def analyse_document(
     kind = document_format(document[:HEAD_BYTES], request.document_format)
     try:
         return _read(kind, document, request, budget_s, counted)
-    except (PdfError, RasterError) as error:
-        return estimate(request, kind, len(document), f"the document could not be counted because {error}")
+    except PdfError as error:
+        return estimate(request, kind, len(document), f"the PDF could not be counted because {error}")
+    except RasterError as error:
+        return estimate(request, kind, len(document), f"the raster could not be counted because {error}")
 
 
 def _read(kind: str, document: DocumentBytes, request: AnalysisRequest, budget_s: float, counted: Counted) -> JobFacts:
     if not len(document):
-        return estimate(request, kind, 0, "the document is empty")
+        name = "PDF" if kind == PDF else "document"
+        return estimate(request, kind, 0, f"the {name} could not be counted because it is empty")
     if kind == PDF and document[: len(UEL)] != UEL:
         return examine_pdf(document, request, budget_s, counted).facts
     if kind in RASTERS:

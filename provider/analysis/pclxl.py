@@ -46,7 +46,7 @@ _HEADER: Final = re.compile(rb"[()] HP-PCL XL;[^\n]{0,1024}\n")
 _BEGIN_PAGE, _END_PAGE, _BRUSH, _COLOR_SPACE, _PEN, _BEGIN_IMAGE, _READ_IMAGE = _STOPS
 _SPACE_ATTRIBUTE, _PALETTE, _RGB_COLOR, _PRIMARIES = 3, 6, 11, 14
 _MEDIA_SIZE, _CUSTOM_SIZE, _CUSTOM_UNITS, _PAGE_COPIES = 37, 47, 48, 49
-_SIMPLEX, _DUPLEX, _SIDE = 52, 53, 54
+_SIMPLEX, _DUPLEX = 52, 53  # 54, the side, is not asked: drivers call every page a front
 _COLOR_DEPTH, _MAPPING, _COMPRESSION, _BLOCK_HEIGHT, _SOURCE_WIDTH = 98, 100, 101, 99, 108
 _GRAY: Final = 1
 _INDEXED: Final = 1
@@ -211,8 +211,7 @@ class PclXlReader:
         elif _SIMPLEX in attributes:
             self._sides = ONE_SIDED
         self._media = self._page_media(attributes) or self._media
-        front = _SIDE in attributes and attributes[_SIDE] == 0
-        self._page, self._color = Page(media=self._media, sides=self._sides, front=front), False
+        self._page, self._color = Page(media=self._media, sides=self._sides), False
         self._space, self._palette_color = _GRAY, False
 
     def _page_media(self, attributes: dict[int, Value]) -> str:
@@ -230,9 +229,7 @@ class PclXlReader:
     def _end_page(self, attributes: dict[int, Value]) -> None:
         page = self._page or Page(media=self._media, sides=self._sides)
         copies = _number(attributes, _PAGE_COPIES, self._settings.copies)
-        self._tally.add(
-            Page(media=page.media, sides=page.sides, front=page.front, color=self._color, copies=max(copies, 1))
-        )
+        self._tally.add(Page(media=page.media, sides=page.sides, color=self._color, copies=max(copies, 1)))
         self._page, self._color = None, False
 
     def _source(self, attributes: dict[int, Value]) -> None:

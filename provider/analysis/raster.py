@@ -88,7 +88,7 @@ def _all_pages(stream: RasterStream, search: _Search, begun: Callable[[], None])
                 begun()
             if not _one_page(stream, header, search):
                 return _OUT_OF_TIME
-        return "" if search.pages else "it has no pages"
+        return "it ends in the middle of a page" if stream.cut_header() else "" if search.pages else "it has no pages"
     except RasterError as error:
         return str(error)
 

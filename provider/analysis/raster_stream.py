@@ -25,6 +25,7 @@ BLOCK_BYTES: Final = 1 << 20
 MAX_LINE_BYTES: Final = 1 << 24
 MAX_LINES: Final = 1 << 22
 _HEADER_BYTES: Final = 1796
+_URF_HEADER_BYTES: Final = 32
 _READ: Final = 0
 _PLANAR: Final = 2
 _IO = ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
@@ -86,6 +87,18 @@ class RasterStream:
         if not (0 < header.line_bytes <= MAX_LINE_BYTES and 0 < header.lines <= MAX_LINES and header.width):
             raise RasterError("a page has no size, or one beyond reason")
         return header
+
+    def cut_header(self) -> bool:
+        """Whether what looks like a header's beginning stands at the very end, where none has room. (libcups tells a
+        header that is cut off from the end of the stream no better, and of plain CUPS raster, whose headers begin with
+        nothing, neither does this.)
+        """
+        tail = self._data[-_HEADER_BYTES:].tobytes()
+        urf = self._data[:4].tobytes() == b"UNIR"
+        begins = self._data[12:24].tobytes() if urf else self._data[4:68].tobytes()
+        room = _URF_HEADER_BYTES if urf else _HEADER_BYTES
+        at = tail.rfind(begins)
+        return any(begins[:9]) and at >= 0 and len(tail) - at < min(room, self._data.size - 4)
 
     def blocks(self, header: PageHeader) -> Iterator[Bytes]:
         """The page's lines, many at a time. The next block goes over the last."""

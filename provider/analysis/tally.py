@@ -48,6 +48,7 @@ class Tally:
         self.copies = 1
         self.sides = ""
         self._media: dict[str, int] = {}
+        self._largest = ""
         self._free_back: tuple[str, int] | None = None
 
     def add(self, page: Page) -> None:
@@ -91,7 +92,7 @@ class Tally:
     @property
     def media(self) -> str:
         """The largest; "" where no page told its size."""
-        return max(self._media, key=area_mm2, default="")
+        return self._largest
 
     def media_counts(self, copies: int) -> tuple[MediaCount, ...]:
         """All media with their impressions, the largest first, where there are several."""
@@ -99,7 +100,9 @@ class Tally:
 
     def _count_media(self, name: str, copies: int) -> None:
         if name not in self._media and len(self._media) >= MAX_MEDIA:
-            name = self.media
+            name = self._largest
+        elif name not in self._media and area_mm2(name) > area_mm2(self._largest):
+            self._largest = name
         self._media[name] = self._media.get(name, 0) + copies
 
     def _feed(self, page: Page, copies: int) -> None:

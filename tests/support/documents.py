@@ -6,6 +6,7 @@ an office prints, in even parts, every eighth page in colour. The same seed give
 
 import io
 import random
+import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -219,3 +220,46 @@ COLORLESS = {
     "colour off the page": "1 0 0 rg -90 -90 40 40 re f",
     "invisible red text": "1 0 0 rg 3 Tr BT /F1 9 Tf 60 30 Td (recognised) Tj ET 0 Tr",
 }
+
+
+def converted(source: Path, device: str, *options: str, dpi: int = 100) -> bytes:
+    """The document as one of Ghostscript's drivers writes it, for printers of that language."""
+    command = ["gs", "-q", "-dSAFER", f"-sDEVICE={device}", f"-r{dpi}", *options, "-o", "-", str(source)]
+    return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+
+
+def raster_of(source: Path, kind: str, *options: str, gray: bool = False, dpi: int = 100) -> bytes:
+    """The document as CUPS's own filter writes it: `kind` is image/urf or image/pwg-raster, `options` a job's."""
+    space = ("-dcupsColorSpace=18",) if gray else ("-dcupsColorSpace=19",)
+    cups_raster = converted(source, "cups", *space, "-dcupsBitsPerColor=8", dpi=dpi)
+    ppd = source.with_suffix(".ppd")
+    ppd.write_text(_RASTER_PPD)
+    command = ["/usr/lib/cups/filter/rastertopwg", "1", "user", "title", "1", " ".join(options)]
+    environment = {"PPD": str(ppd), "PATH": "/usr/bin:/bin", "FINAL_CONTENT_TYPE": kind}
+    done = subprocess.run(command, input=cups_raster, env=environment, capture_output=True, check=True, timeout=120)
+    return done.stdout
+
+
+_RASTER_PPD = """*PPD-Adobe: "4.3"
+*FormatVersion: "4.3"
+*FileVersion: "1.0"
+*LanguageVersion: English
+*LanguageEncoding: ISOLatin1
+*PCFileName: "TEST.PPD"
+*Manufacturer: "Test"
+*Product: "(Test)"
+*ModelName: "Test"
+*ShortNickName: "Test"
+*NickName: "Test"
+*PSVersion: "(3010.000) 0"
+*LanguageLevel: "3"
+*ColorDevice: True
+*OpenUI *PageSize/Media: PickOne
+*DefaultPageSize: A4
+*PageSize A4/A4: "<</PageSize[595 842]>>setpagedevice"
+*CloseUI: *PageSize
+*DefaultImageableArea: A4
+*ImageableArea A4/A4: "0 0 595 842"
+*DefaultPaperDimension: A4
+*PaperDimension A4/A4: "595 842"
+"""

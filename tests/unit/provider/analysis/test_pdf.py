@@ -194,8 +194,8 @@ def test_damage_anywhere_never_raises(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_other_formats_are_estimated_and_named() -> None:
-    facts = facts_of(b"%!PS-Adobe-3.0\n" + b" " * 60_000)
-    assert (facts.impressions, facts.document_format, facts.estimated) == (2, "application/postscript", True)
+    facts = facts_of(b"II*\0" + b" " * 60_000, document_format="image/tiff")
+    assert (facts.impressions, facts.document_format, facts.estimated) == (2, "image/tiff", True)
 
 
 def test_three_thousand_pages_are_counted_whatever_the_time(tmp_path: Path) -> None:
