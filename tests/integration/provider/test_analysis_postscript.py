@@ -1,6 +1,7 @@
 """PostScript through the real Ghostscript: what is counted, and what a hostile program comes to."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from backend.wire.messages import JobFacts
-from provider.analysis import ghostscript
 from provider.analysis.document import analyse_document
 from provider.analysis.postscript import dsc_pages
 from provider.analysis.ticket import AnalysisRequest
@@ -107,7 +107,7 @@ def test_it_neither_reads_nor_writes_files(tmp_path: Path) -> None:
 
 
 def test_without_ghostscript_the_documents_own_count_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ghostscript.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     facts = facts_of(b"%%Pages: (atend)\n%%Page: 1 1\n%%Page: 2 2\n%%Trailer\n%%Pages: 2\n")
     assert (facts.impressions, facts.estimated) == (2, True)
     assert "not installed" in facts.estimate_reason

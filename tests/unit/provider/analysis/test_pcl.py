@@ -23,7 +23,7 @@ def facts_of(document: bytes, budget_s: float = 60.0, **request: object) -> JobF
 
 
 def pages(document: bytes, **request: object) -> int:
-    facts = facts_of(document, **request)
+    facts = facts_of(document, **request)  # type: ignore[arg-type]
     assert not facts.estimated, facts.estimate_reason
     return facts.impressions
 
