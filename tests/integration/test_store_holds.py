@@ -230,20 +230,20 @@ def test_a_moved_job_is_of_its_new_queue_and_priced_by_it(harness: Harness) -> N
     harness.add_user("ada", balance=50 * PRICE)
     harness.add_queue("q")
     harness.add_queue("dear", '{"model":"simple","per_impression":900,"version":1}')
-    job_id, offline = new_id(), new_id()
+    job_id, offline, stays = new_id(), new_id(), new_id()
     moved = msgspec.structs.replace(
         authorise(job_id, "ada", attempt=2, queue="dear"), title="Renamed.pdf", host="elsewhere"
     )
     _, (asked,), (charged,) = batches(
         harness,
-        (authorise(job_id, "ada"), authorise(offline, "ada")),
+        (authorise(job_id, "ada"), authorise(offline, "ada"), authorise(stays, "ada")),
         (moved,),
         (report(offline, "ada", attempt=2, queue="dear"),),
     )
     assert answer(asked, AuthoriseAnswer).cost == 1800
     assert answer(charged, ReportAnswer).charged == 1800
     jobs = harness.contents().jobs
-    assert jobs[job_id].queue_id == jobs[offline].queue_id != 0
+    assert jobs[job_id].queue_id == jobs[offline].queue_id != jobs[stays].queue_id
     assert (jobs[job_id].title, jobs[job_id].host) == ("Renamed.pdf", "elsewhere")
     batches(harness, (report(job_id, "ada", attempt=2, queue="dear"),))
     assert harness.contents().jobs[job_id].host == "elsewhere"
