@@ -218,11 +218,11 @@ def test_a_socket_queue_is_counted_too(site: Site, two_pages: Path) -> None:
     assert (job.state, job.charged, received) == ("completed", 2 * PRICE, [two_pages.read_bytes()])
 
 
-def test_what_is_no_pdf_is_charged_by_rule_and_says_so(site: Site) -> None:
+def test_what_no_reader_knows_is_charged_by_rule_and_says_so(site: Site) -> None:
     site.cupsd.add_raw_queue("rule", "file:///dev/null")
     site.provider_command("track", "rule")
     data = site.folder / "noise.prn"
-    data.write_bytes(b"\x1b%-12345X" + bytes(120_000))
+    data.write_bytes(b"\x1b%-12345X@PJL ENTER LANGUAGE=LAVAFLOW\r\n" + b"x" * 120_000)
     site.cupsd.lp("rule", data, user="anna", title="noise", options=["raw"])
     (job,) = charged(site, "noise")
     assert (job.charged, job.marks) == (3 * PRICE, ("estimated",))
