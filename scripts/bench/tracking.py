@@ -9,13 +9,14 @@ than a job does. The processor time of all programs that take part is told besid
 same on a busy machine.
 """
 
+import contextlib
 import os
 import socket
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -112,8 +113,22 @@ def ended_children_ms(pid: int) -> float:
     return (int(fields[13]) + int(fields[14])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def set_up(cast: Cast, sink: Sink) -> None:
-    """Everything as `make run` has it, and the two queues."""
+@contextlib.contextmanager
+def make_site(folder: Path, sink: Sink, tracked: Sequence[str], plain: Sequence[str]) -> Iterator[Cast]:
+    """A print server as `make run` has it, with these queues into the sink."""
+    state = State(folder / "run", elsewhere=False)
+    prepare(state)
+    cast = Cast(state, "127.0.0.1", free_port())
+    try:
+        set_up(cast, sink, tracked, plain)
+        yield cast
+    finally:
+        for process in reversed(Process.live[:]):
+            process.stop()
+
+
+def set_up(cast: Cast, sink: Sink, tracked: Sequence[str], plain: Sequence[str]) -> None:
+    """Everything, started and in touch."""
     cast.write_settings()
     cast.server_command("migrate")
     first_time.make_tokens(cast)
@@ -121,9 +136,10 @@ def set_up(cast: Cast, sink: Sink) -> None:
     cast.start_server()
     first_time.add_users(cast)
     first_time.enroll(cast)
-    for queue in ("plain", "tracked"):
+    for queue in (*plain, *tracked):
         cast.cupsd.add_raw_queue(queue, f"socket://127.0.0.1:{sink.port}")
-    cast.provider_command("track", "tracked")
+    for queue in tracked:
+        cast.provider_command("track", queue)
     cast.provider.start()
     cast.provider.wait_for(cast.provider_ready, START_TIMEOUT_S, "the provider was in touch with the server")
 
@@ -148,20 +164,13 @@ def without_warm_up(values: Mapping[str, list[float]], rounds: int) -> dict[str,
 
 def main() -> int:
     with scratch_folder() as folder:
-        state = State(folder / "run", elsewhere=False)
-        prepare(state)
-        cast = Cast(state, "127.0.0.1", free_port())
         document = write_pdf(folder / "letter.pdf", [Page(content=text_lines(30, 1)), Page(content=text_lines(20, 2))])
-        try:
-            set_up(cast, Sink())
+        with make_site(folder, Sink(), ["tracked"], ["plain"]) as cast:
             turns = Turns(cast, document)
             tracked, plain = take_turns(
                 [lambda: turns.work_off("tracked"), lambda: turns.work_off("plain")],
                 ROUNDS,
             )
-        finally:
-            for process in reversed(Process.live[:]):
-                process.stop()
     turns.singles = without_warm_up(turns.singles, ROUNDS)
     turns.processor = without_warm_up(turns.processor, ROUNDS)
     tell(tracked, plain, turns)
