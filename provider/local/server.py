@@ -174,16 +174,18 @@ class LocalServer:
 
 
 async def _while_working(connection: socket.socket, wanted: "asyncio.Future[T]") -> T:
-    """What is awaited, telling the backend all the while that somebody is at it. Raises EOFError when it hangs up."""
+    """What is awaited, telling the backend all the while that somebody is at it. Raises EOFError when it hangs up
+    before that is there: what is there is handed over in any case, since a session that nobody has is never `gone`."""
     ended = asyncio.ensure_future(_receive_some(connection, 1))
     try:
         while not wanted.done():
             both: set[asyncio.Future[Any]] = {wanted, ended}
             await asyncio.wait(both, timeout=protocol.WORKING_S, return_when=asyncio.FIRST_COMPLETED)
+            if wanted.done():
+                break
             if ended.done():
                 raise EOFError("the backend hung up")
-            if not wanted.done():
-                await _send(connection, protocol.encode_working())
+            await _send(connection, protocol.encode_working())
         return wanted.result()
     finally:
         wanted.cancel()

@@ -266,3 +266,22 @@ def test_a_socket_that_was_cleared_away_is_made_again(scratch: Path) -> None:
             await writer.wait_closed()
 
     asyncio.run(scenario())
+
+
+def test_a_session_that_begins_just_as_its_backend_hangs_up_is_gone(scratch: Path) -> None:
+    """One that was foreseen is under way already: were it lost here, its job would wait for that backend for ever."""
+
+    async def scenario() -> None:
+        counter = Counter()
+        counter.here.add(1)  # as a foreseen session is, before anybody asks
+        async with listening(scratch, counter) as path:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+                asking.connect(str(path))
+                frame = backend.encode(FIELDS)
+                descriptor = document()
+                socket.send_fds(asking, [frame], [descriptor])
+                os.close(descriptor)
+            await until(lambda: counter.served == 1, "the session to be gone")
+            assert counter.here == set()
+
+    asyncio.run(scenario())
