@@ -12,11 +12,11 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from backend.base import logs, notify
@@ -41,8 +41,7 @@ from provider.enrolment import (
 )
 from provider.errors import JournalError, ProviderError
 from provider.jobs.book import Book
-from provider.jobs.model import JobRecord
-from provider.journal.file import JournalFile, Label
+from provider.journal import inspect
 from provider.local import protocol
 from provider.local.server import LocalServer
 from provider.service import Service
@@ -53,6 +52,7 @@ PROGRAM: Final = "inkeeper-provider"
 ENROL_S: Final = 20.0
 STATUS_S: Final = 10.0
 ANALYSIS_QUEUE_S: Final = 1800.0
+QUIET_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +88,21 @@ def _parser() -> Parser:
     add("track", "count what is printed on a queue", command_track).add_argument("queue", metavar="QUEUE")
     add("untrack", "stop counting on a queue", command_untrack).add_argument("queue", metavar="QUEUE")
     add("status", "whether the daemon runs and a server answers: exit code 0, else 1", command_status)
-    journal = add("journal", "what this print server wrote down of its jobs", command_journal)
-    journal.add_argument("action", choices=["show"])
+    _add_journal(commands.add_parser("journal", help="what this print server wrote down of its jobs"))
     add("activate", "take over as the active node of a print cluster", command_not_yet)
     add("standby", "become a standby node of a print cluster", command_not_yet)
     return parser
+
+
+def _add_journal(journal: argparse.ArgumentParser) -> None:
+    actions = journal.add_subparsers(title="actions", required=True, metavar="ACTION")
+    text = "the newest record of each job, a line of JSON each, oldest first"
+    show = actions.add_parser("show", help=text, description=text)
+    show.add_argument("--job", default="", metavar="ID", help="of this job alone")
+    show.add_argument("--open", action="store_true", help="of the jobs that are not over, or not yet reported")
+    show.set_defaults(command=command_journal_show)
+    text = "whether journal and run files are whole: exit code 0, else 1; may run beside the daemon"
+    actions.add_parser("verify", help=text, description=text).set_defaults(command=command_journal_verify)
 
 
 # ---------------------------------------------------------------- run
@@ -157,7 +167,7 @@ async def _build(settings: ProviderSettings, secret: str, stack: contextlib.Asyn
     except WorkerDied as error:
         raise Failure(f"the analysis cannot be started: {error}") from error
     stack.push_async_callback(analyser.close)
-    book = Book(settings.state_dir / "journal", clock)
+    book = Book(settings.journal_dir, clock)
     stack.push_async_callback(book.close)
     service = Service(settings, cluster, book, cupsd, analyser, Uplink(client), clock)
     stack.push_async_callback(service.close)
@@ -295,29 +305,49 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def command_journal(settings: ProviderSettings, _options: argparse.Namespace) -> int:
+def command_journal_show(settings: ProviderSettings, options: argparse.Namespace) -> int:
     """One line of JSON for each job, oldest first. Only reads, so it may run beside the daemon."""
-    records: dict[str, JobRecord] = {}
 
-    def take(payload: bytes) -> Label | None:
-        try:
-            record = msgspec.json.decode(payload, type=JobRecord)
-        except msgspec.DecodeError:
-            return None
-        records[record.job_id] = record
-        return Label(record.job_id)
+    def complain(text: str) -> None:
+        print(f"{PROGRAM}: {text}: passed over", file=sys.stderr)
 
-    folder = settings.state_dir / "journal"
-    if not folder.is_dir():
-        raise JournalError(f"there is no journal in {folder}")
-    journal = JournalFile(folder, take, SystemClock().now_ms)
-    journal.replay()
-    for record in sorted(records.values(), key=lambda record: record.created_at):
-        print(msgspec.json.encode(record).decode())
-    for damage in journal.damage:
-        if not damage.torn:
-            print(f"{PROGRAM}: segment {damage.segment}: {damage.length} damaged bytes passed over", file=sys.stderr)
+    shown = 0
+    for payload in inspect.newest(settings.journal_dir, options.job, options.open, complain):
+        print(payload.decode())
+        shown += 1
+    if options.job and not shown:
+        raise JournalError(f"there is no {'open ' if options.open else ''}job {options.job} in the journal")
     return EXIT_OK
+
+
+def command_journal_verify(settings: ProviderSettings, _options: argparse.Namespace) -> int:
+    """A line for each thing found, a summary; 1 with the reason when anything is damaged. Only reads."""
+    with _progress() as progress:
+        inspection = inspect.Inspection(settings.journal_dir, settings.runs_dir, progress)
+        for found in inspection.findings():
+            print(found)
+    print(inspection.summary)
+    if inspection.reason:
+        raise JournalError(inspection.reason)
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Says on a terminal how far it is, on one line that goes again; nothing elsewhere, or when it is soon over."""
+    began_s, said = time.monotonic(), 0
+
+    def say(text: str) -> None:
+        nonlocal said
+        if sys.stderr.isatty() and time.monotonic() - began_s > QUIET_S:
+            print(f"\r{text.ljust(said)}", end="", file=sys.stderr, flush=True)
+            said = len(text)
+
+    try:
+        yield say
+    finally:
+        if said:
+            print(f"\r{' ' * said}\r", end="", file=sys.stderr, flush=True)
 
 
 def command_not_yet(_settings: ProviderSettings, _options: argparse.Namespace) -> int:

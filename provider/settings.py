@@ -86,6 +86,10 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.provider.socket) if self.provider.socket else self.state_dir / "provider.sock"
 
     @property
+    def journal_dir(self) -> Path:
+        return self.state_dir / "journal"
+
+    @property
     def runs_dir(self) -> Path:
         return self.state_dir / "runs"
 

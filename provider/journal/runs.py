@@ -217,10 +217,15 @@ def _read_note(path: Path) -> HeldNote | None:
             data = file.read(MAX_RUN_BYTES)
     except FileNotFoundError:
         return None
+    return read_note(data, path.name)
+
+
+def read_note(data: bytes, name: str) -> HeldNote | None:
+    """The note in a file's bytes, None when it is not whole. Pure."""
     for part in scan(data):
         if isinstance(part, Record):
             try:
-                return replace(_NOTE_DECODER.decode(part.payload), name=path.name)
+                return replace(_NOTE_DECODER.decode(part.payload), name=name)
             except msgspec.DecodeError:
                 continue
     return None

@@ -66,6 +66,16 @@ def test_a_job_costs_what_came_out(site: Site, two_pages: Path) -> None:
     assert printed(site, "plain") == [6]
 
 
+def test_the_journal_can_be_looked_at_while_the_daemon_prints(site: Site, two_pages: Path) -> None:
+    site.cupsd.lp("q", two_pages, user="anna", title="looked at")
+    sound = [site.provider_command("journal", "verify").splitlines()[-1]]
+    while not site.is_printed():
+        sound.append(site.provider_command("journal", "verify").splitlines()[-1])
+    assert all(line.endswith(" 0 damaged") for line in sound)
+    assert charged(site, "looked at")[0].charged == 2 * PRICE
+    assert printed(site, "looked at") == [2]
+
+
 def test_a_name_with_a_domain_is_the_same_person(site: Site, two_pages: Path) -> None:
     site.cupsd.lp("q", two_pages, user="CAMPUS\\Anna", title="mapped")
     assert charged(site, "mapped")[0].user == "anna"

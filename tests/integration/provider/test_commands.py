@@ -151,9 +151,41 @@ def test_the_commands_that_are_not_there_yet_say_so(scratch: Path) -> None:
             "inkeeper-provider: print clusters are not yet available; this provider is always active\n",
         )
     assert "there is no journal in" in provider.run("journal", "show")[2]
+    assert "there is no journal in" in provider.run("journal", "verify")[2]
 
 
-@pytest.mark.parametrize("words", [["sing"], [], ["track"], ["journal", "burn"], ["enroll", "--server", "x"]])
+def test_a_damaged_journal_is_told_with_exit_code_1_and_the_reason(scratch: Path) -> None:
+    provider = Provider(scratch, "x")
+    journal = provider.state / "journal"
+    journal.mkdir(parents=True)
+    assert provider.run("journal", "verify") == (0, "0 jobs in 0 segments, 0 open, 0 damaged\n", "")
+    (journal / "00000001.journal").write_bytes(b"garbage")
+    code, said, error = provider.run("journal", "verify")
+    assert (code, error) == (1, f"inkeeper-provider: the journal in {journal} is damaged in 1 place\n")
+    assert said.splitlines() == [
+        "error: segment 1 at byte 0: 7 damaged bytes",
+        "0 jobs in 1 segment, 0 open, 1 damaged",
+    ]
+    assert provider.run("journal", "show")[::2] == (
+        0,
+        "inkeeper-provider: segment 1 at byte 0: 7 damaged bytes: passed over\n",
+    )
+    code, said, error = provider.run("journal", "show", "--open", "--job", "x")
+    assert (code, said, error.splitlines()[-1]) == (1, "", "inkeeper-provider: there is no open job x in the journal")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sing"],
+        [],
+        ["track"],
+        ["journal"],
+        ["journal", "burn"],
+        ["journal", "verify", "--job", "x"],
+        ["enroll", "--server", "x"],
+    ],
+)
 def test_a_wrong_command_line_is_usage(scratch: Path, words: list[str]) -> None:
     code, said, error = Provider(scratch, "x").run(*words)
     assert (code, said, error.count("\n")) == (2, "", 1)
