@@ -32,7 +32,7 @@ from provider.analysis.raster import examine_raster
 from provider.analysis.raster_stream import RasterError
 from provider.analysis.tally import Page, Tally
 from provider.analysis.text import examine_text
-from provider.analysis.ticket import ONE_SIDED, AnalysisRequest, ticket_of
+from provider.analysis.ticket import ONE_SIDED, AnalysisRequest
 
 Counted = Callable[[JobFacts], None]
 
@@ -65,7 +65,7 @@ def _read(kind: str, document: DocumentBytes, request: AnalysisRequest, budget_s
         return examine_raster(document, kind, request, budget_s, counted)
     if kind in (PCL, PCL_XL, POSTSCRIPT) or document[: len(UEL)] == UEL:
         others: dict[str, OtherReader] = {
-            "POSTSCRIPT": partial(read_postscript, color=ticket_of(request).color),
+            "POSTSCRIPT": partial(read_postscript, request=request),
             "PDF": _read_pdf,
         }
         return examine_stream(document, kind, request, budget_s, others)

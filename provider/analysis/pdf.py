@@ -186,9 +186,10 @@ def _blank_backs(pdf: PdfDocument, request: AnalysisRequest, copies: int) -> int
     """Copies whose last sheet has a blank back. `copies` is how often the document is printed; the others are in it."""
     asked = max(request.copies, 1)
     impressions = pdf.page_count * copies // asked  # of one copy, wherever the copies are made
-    if impressions % 2 or ticket_of(request).sides == ONE_SIDED:
+    ticket = ticket_of(request)
+    if impressions % 2 or ticket.sides == ONE_SIDED:
         return 0
     try:
-        return asked if is_blank(pdf.render(pdf.page_count - 1)) else 0
+        return asked if is_blank(pdf.render(0 if ticket.last_first else pdf.page_count - 1)) else 0
     except PdfError:
         return 0  # a page that cannot be drawn is not one that pdftopdf has made

@@ -16,29 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from provider.analysis.fallback import BYTES_PER_IMPRESSION
+from provider.analysis.formats import POSTSCRIPT
 from provider.analysis.ghostscript import Drawn, GhostscriptError, Run, draw
 from provider.analysis.media import media_name
 from provider.analysis.pdfium import COLOR_TOLERANCE
 from provider.analysis.pjl import PjlSettings
-from provider.analysis.tally import Page, Tally
-from provider.analysis.ticket import LONG_EDGE, ONE_SIDED, SHORT_EDGE
+from provider.analysis.tally import Page, Tally, mark_blank_backs
+from provider.analysis.ticket import LONG_EDGE, ONE_SIDED, SHORT_EDGE, AnalysisRequest, copies_beside, ticket_of
 
 MAX_PAGES: Final = 1_000_000
+_WHITE: Final = 255
 _PAGES: Final = re.compile(rb"^%%Pages:[ \t]*(\d{1,7})", re.MULTILINE)
 _PAGE: Final = re.compile(rb"^%%Page:", re.MULTILINE)
 
 
 def read_postscript(
-    document: bytes, tally: Tally, settings: PjlSettings, deadline: float, *, color: bool = True
+    document: bytes, tally: Tally, settings: PjlSettings, deadline: float, *, request: AnalysisRequest
 ) -> str:
     """The pages into the tally; why they are an estimate, "" where they are none."""
     run, copy = Run(), 0
+    color, pages = ticket_of(request).color, 0
+    blank: set[int] = set()
     problem = ""
     try:
         for drawn in draw(document, deadline, run):
             # Ghostscript draws each copy of a page, one after the other: the first tells of all.
             if copy == 0:
                 tally.add(_page(drawn, settings, color))
+                if bool((drawn.pixels == _WHITE).all()):
+                    blank.add(pages)
+                pages += 1
             copy = (copy + 1) % drawn.copies
     except GhostscriptError as error:
         problem = str(error)
@@ -47,6 +54,7 @@ def read_postscript(
     elif run.failed:
         problem = "Ghostscript stopped at an error"
     if not problem:
+        _mark_blank_backs(tally, request, pages, blank)
         return ""
     _make_up(document, tally, settings)
     return f"{problem}: the pages are the document's own count, or those that were drawn until then"
@@ -66,6 +74,20 @@ def _page(drawn: Drawn, settings: PjlSettings, color: bool) -> Page:
         sides=asked if drawn.two_sided is not None else settings.sides or ONE_SIDED,
         copies=drawn.copies if drawn.copies > 1 else settings.copies,
     )
+
+
+def _mark_blank_backs(tally: Tally, request: AnalysisRequest, pages: int, blank: set[int]) -> None:
+    """In what CUPS's filters wrote. Each page may be printed several times over, else all copies stand in it one
+    after the other, if not the printer is asked for them.
+    """
+    if request.by_name:
+        return
+    each = tally.copies
+    alone = each > 1 or copies_beside(request, POSTSCRIPT, each) > 1
+    mark_blank_backs(
+        tally, blank.__contains__, pages, 1 if alone else request.copies,
+        last_first=ticket_of(request).last_first, each=each,
+    )  # fmt: skip
 
 
 def _is_color(pixels: NDArray[np.uint8]) -> bool:

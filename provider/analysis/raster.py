@@ -29,7 +29,7 @@ from provider.analysis.media import media_name
 from provider.analysis.pdfium import COLOR_TOLERANCE
 from provider.analysis.raster_stream import BLOCK_BYTES, Bytes, PageHeader, RasterError, RasterStream
 from provider.analysis.tally import Page, Tally, mark_blank_backs
-from provider.analysis.ticket import LONG_EDGE, ONE_SIDED, SHORT_EDGE, AnalysisRequest, ticket_of
+from provider.analysis.ticket import LONG_EDGE, ONE_SIDED, SHORT_EDGE, AnalysisRequest, Ticket, ticket_of
 
 GREY_SPACES: Final = (0, 3, 12, 18)  # W, K, WHITE, SW of cups_cspace_t
 _ADDITIVE: Final = {1: 3, 2: 3, 4: 3, 5: 3, 17: 3, 19: 3, 20: 3}  # RGB, RGBA, CMY, YMC, RGBW, SRGB, ADOBERGB
@@ -53,7 +53,7 @@ def examine_raster(
 ) -> JobFacts:
     """Raises RasterError where not even a first page can be read."""
     data = np.frombuffer(document, dtype=np.uint8)
-    search = _Search(data, ticket_of(request).color, time.monotonic() + budget_s)
+    search = _Search(data, ticket_of(request), time.monotonic() + budget_s)
     with RasterStream(data) as stream:
         reason = _all_pages(
             stream, search, lambda: counted(_by_headers(document, document_format, request, search, _OUT_OF_TIME))
@@ -62,20 +62,25 @@ def examine_raster(
         return estimate(request, document_format, len(document), f"the raster could not be counted because {reason}")
     if reason:
         return _by_headers(document, document_format, request, search, reason)
-    mark_blank_backs(search.tally, search.blank.__contains__, search.pages, request.copies)
+    mark_blank_backs(
+        search.tally, search.blank.__contains__, search.pages, request.copies, last_first=search.last_first
+    )
     return facts_of_tally(request, document_format, len(document), search.tally, search.undecided)
 
 
 class _Search:
-    """What has come of the pages so far. `blank` are pages on a back that are blank, numbered from 0."""
+    """What has come of the pages so far. `blank` are those that the filters may have added, numbered from 0: on a back,
+    or where they write the last page first, on a front.
+    """
 
-    def __init__(self, data: Bytes, color: bool, deadline: float) -> None:
+    def __init__(self, data: Bytes, ticket: Ticket, deadline: float) -> None:
         self.tally = Tally()
         self.pages = 0
         self.blank: set[int] = set()
         self.undecided = ""
         self.first: PageHeader | None = None
-        self.color = color
+        self.color = ticket.color
+        self.last_first = ticket.last_first
         self.deadline = deadline
 
 
@@ -97,7 +102,7 @@ def _one_page(stream: RasterStream, header: PageHeader, search: _Search) -> bool
     """False where time is up in the middle of the page."""
     is_color = _color_test(header) if search.color else None
     color = False
-    blank = header.two_sided and search.pages % 2 == 1
+    blank = header.two_sided and search.pages % 2 == (0 if search.last_first else 1)
     white = 255 if header.color_space in _LIGHT else 0
     for block in stream.blocks(header):
         if time.monotonic() > search.deadline:

@@ -63,10 +63,10 @@ class Tally:
     def new_sheet(self) -> None:
         self._free_back = None
 
-    def blank_back(self) -> None:
-        """The page told last was the blank back of a sheet: fed through, and no impression."""
-        self.blank_backs += 1
-        self.impressions -= 1
+    def blank_backs_of(self, copies: int) -> None:
+        """A page that was told, in so many copies, is a blank back: fed through, and no impression."""
+        self.blank_backs += copies
+        self.impressions -= copies
 
     def times(self, count: int) -> None:
         """The whole of it `count` times over, as a printer does that is told so in front of the job."""
@@ -135,15 +135,24 @@ def area_mm2(name: str) -> float:
     return short * long
 
 
-def mark_blank_backs(tally: Tally, blank_pages: Callable[[int], bool], pages: int, copies_in_stream: int) -> None:
+def mark_blank_backs(
+    tally: Tally,
+    blank_pages: Callable[[int], bool],
+    pages: int,
+    copies_in_stream: int,
+    *,
+    last_first: bool = False,
+    each: int = 1,
+) -> None:
     """Tell the last page of each copy in the stream as a blank back, where it lies on a back and is blank.
 
     `blank_pages(n)` says whether page `n`, from 0, is blank. CUPS's filters pad each copy of a two-sided job to an
-    even number of pages; a page that was blank to begin with looks the same.
+    even number of pages; a page that was blank to begin with looks the same. Where they write the last page first,
+    what they added comes first. Each page is printed `each` times.
     """
-    each, rest = divmod(pages, max(copies_in_stream, 1))
-    if tally.sides in ("", ONE_SIDED) or rest or each % 2 or not each:
+    length, rest = divmod(pages, max(copies_in_stream, 1))
+    if tally.sides in ("", ONE_SIDED) or rest or length % 2 or not length:
         return
-    for last in range(each - 1, pages, each):
-        if blank_pages(last):
-            tally.blank_back()
+    for added in range(0 if last_first else length - 1, pages, length):
+        if blank_pages(added):
+            tally.blank_backs_of(each)

@@ -4,7 +4,11 @@ delivers.
 A queue's options come as IPP attributes (`sides=two-sided-long-edge`), as a PPD's keywords
 (`Duplex=DuplexNoTumble`), or both. The order here is the one in which CUPS 2.4's filters and ipp backend decide:
 the PPD's keyword before `sides`, but `print-color-mode` before the PPD's ColorModel; what the person gave before
-the queue's defaults. Pure.
+the queue's defaults.
+
+A file that reaches the printer by name and by no IPP scheme (a raw queue to a socket, say) was seen by no filter, and
+nobody tells the printer of the options: sides and colour are what the file itself says. cupsd adds
+`print-color-mode=monochrome` to every job of a raw queue, which must not make a coloured file a grey one. Pure.
 """
 
 from collections.abc import Mapping
@@ -64,11 +68,15 @@ class AnalysisRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """`sides` is an IPP keyword; `color` is false where the job was asked to be printed without; `media` may be ""."""
+    """`sides` is an IPP keyword; `color` is false where the job was asked to be printed without; `media` may be "".
+
+    `last_first`: the filters wrote the last page first, for a printer that lays sheets face up.
+    """
 
     sides: str = ONE_SIDED
     color: bool = True
     media: str = ""
+    last_first: bool = False
 
 
 def clean_request(request: AnalysisRequest) -> AnalysisRequest:
@@ -84,10 +92,13 @@ def clean_request(request: AnalysisRequest) -> AnalysisRequest:
 
 def ticket_of(request: AnalysisRequest) -> Ticket:
     options = parse_options(request.options)
+    if request.by_name and request.inner_scheme.lower() not in _IPP_SCHEMES:
+        return Ticket(media=_media(options) or _media(request.defaults))
     return Ticket(
         sides=_sides(options) or _sides(request.defaults) or ONE_SIDED,
         color=_first_known(_color(options), _color(request.defaults), True),
         media=_media(options) or _media(request.defaults),
+        last_first=_first_known(_last_first(options), _last_first(request.defaults), False),
     )
 
 
@@ -149,6 +160,12 @@ def _color(options: Mapping[str, str]) -> bool | None:
         return mode not in _NO_COLOR_MODES
     keyword = option(options, *_COLOR_KEYWORDS).lower()
     return keyword not in _NO_COLOR_VALUES if keyword else None
+
+
+def _last_first(options: Mapping[str, str]) -> bool | None:
+    """None where the options say nothing about the order of the pages."""
+    order = option(options, "OutputOrder", "output-order", "page-delivery").lower()
+    return order.startswith("reverse") if order else None
 
 
 def _media(options: Mapping[str, str]) -> str:

@@ -81,7 +81,7 @@ class Analyser:
         await asyncio.gather(*self._replacing, return_exceptions=True)
         await asyncio.gather(*(self._end(worker) for worker in tuple(self._workers)))
 
-    async def analyse(self, descriptor: int, request: AnalysisRequest, timeout_s: float = 20.0) -> JobFacts:
+    async def analyse(self, descriptor: int, request: AnalysisRequest, timeout_s: float = 60.0) -> JobFacts:
         """The facts of the document behind an open file descriptor, which stays open and where it was."""
         request = clean_request(request)
         counted: list[JobFacts] = []

@@ -1,17 +1,31 @@
-"""Our reading of CUPS held to CUPS itself: libcups parses the same options, pdftopdf makes the documents."""
+"""Our reading of CUPS held to CUPS itself: libcups parses the same options, pdftopdf makes the documents, and a real
+cupsd hands its backend documents of every format through queues of every kind.
+"""
 
 import ctypes
+import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from backend.wire.messages import JobFacts
+from provider.analysis.document import analyse_document
 from provider.analysis.options import parse_options
 from provider.analysis.pdf import PdfFindings, examine_pdf
 from provider.analysis.ticket import AnalysisRequest
-from tests.support.documents import GREY, RED, write_pdf
+from provider.cups.identity import analysis_request
+from provider.local.protocol import Question
+from tests.support.cupsd import PrivateCupsd
+from tests.support.documents import GREY, RED, converted, write_pdf
+from tests.support.folders import scratch_folder
+from tests.support.printer import IppPrinter
+from tests.support.processes import run
 
 PDFTOPDF = "/usr/lib/cups/filter/pdftopdf"
 
@@ -142,3 +156,150 @@ def test_what_the_filter_has_done_is_not_done_again(
 ) -> None:
     found = delivered(tmp_path, AnalysisRequest(copies=copies, options=options, inner_scheme="ipp"))
     assert (found.facts.impressions, found.facts.color_impressions) == (impressions, color)
+
+
+KEEPER = """#!/usr/bin/python3 -IS
+import json, os, sys
+base = os.path.join(os.environ["CUPS_REQUESTROOT"], "..", "kept", sys.argv[1])
+with open(sys.argv[6], "rb") if len(sys.argv) > 6 else sys.stdin.buffer as source, open(base, "wb") as out:
+    while chunk := source.read(1 << 20):
+        out.write(chunk)
+with open(base + ".json", "w") as out:
+    json.dump({"arguments": sys.argv, "environ": dict(os.environ)}, out)
+"""
+POSTSCRIPT_PPD = PPD.replace(
+    "application/vnd.cups-pdf application/pdf", "application/vnd.cups-postscript application/postscript"
+)
+IPP_FORMATS = {
+    "pdf": ("application/pdf", "image/jpeg"),
+    "urf": ("image/urf", "image/jpeg"),
+    "pwg": ("image/pwg-raster", "image/jpeg"),
+}
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cupsd handed to the backend, and what we make of it."""
+
+    content_type: str
+    by_name: bool
+    facts: JobFacts
+
+    @property
+    def counted(self) -> tuple[int, int, int, int]:
+        return self.facts.impressions, self.facts.sheets, self.facts.color_impressions, self.facts.blank_backs
+
+
+class Office:
+    """A cupsd whose queues all end in a backend that keeps what it gets; `documents` are all of the same three pages,
+    grey, red, grey, where they have pages.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.cupsd = PrivateCupsd(folder / "c")
+        self._kept = folder / "c" / "kept"
+        self._kept.mkdir()
+        self._kept.chmod(0o777)
+        (folder / "keeper").write_text(KEEPER)
+        self.cupsd.install_backend(folder / "keeper", "keep")
+        self._folder = folder
+        self._documents()
+
+    def set_up(self) -> None:
+        for name, formats in IPP_FORMATS.items():
+            with IppPrinter(self._folder / name, name, formats=formats) as printer:
+                self.cupsd.add_queue(name, printer.uri)
+                self.cupsd.set_device_uri(name, f"keep:/{printer.uri}")
+        ppd = self._folder / "ps.ppd"
+        ppd.write_text(POSTSCRIPT_PPD.format(manual_copies=False, even_duplex=True))
+        for scheme in ("socket", "ipp"):
+            device = f"keep:/{scheme}://127.0.0.1"
+            self.cupsd.add_raw_queue(f"raw-{scheme}", device)
+            run(["lpadmin", "-p", f"ps-{scheme}", "-E", "-v", device, "-P", ppd], env=self.cupsd.env)
+
+    def _documents(self) -> None:
+        source = write_pdf(self._folder / "a.pdf", [GREY, RED, GREY])
+        for name, device in (("a.ps", "ps2write"), ("a.pcl", "ljet4"), ("a.pxl", "pxlmono"), ("red.pcl", "cdj970")):
+            (self._folder / name).write_bytes(converted(source, device, dpi=300))
+        (self._folder / "a.txt").write_text("a line\n" * 130)
+        Image.new("RGB", (90, 90), (255, 0, 0)).save(self._folder / "a.jpg")
+
+    def deliver(self, queue: str, document: str, copies: int, *options: str) -> Delivery:
+        job = self.cupsd.lp(queue, self._folder / document, copies=copies, options=options)
+        self.cupsd.wait_for_state(job)
+        told = json.loads((self._kept / f"{job}.json").read_text())
+        arguments, environ = told["arguments"], told["environ"]
+        kept = (self._kept / str(job)).read_bytes()
+        content_type = environ.get("FINAL_CONTENT_TYPE") or environ["CONTENT_TYPE"]
+        question = Question(
+            cups_job_id=job, user="", title="", copies=int(arguments[4]), options=arguments[5], queue=queue,
+            device_uri=environ["DEVICE_URI"].partition(":/")[2], content_type=content_type, document_bytes=len(kept),
+            request_root="", incarnation="", named_file=len(arguments) > 6, ppd=environ.get("PPD", ""),
+        )  # fmt: skip
+        facts = analyse_document(kept, analysis_request(question), 60.0)
+        return Delivery(content_type=content_type, by_name=question.named_file, facts=facts)
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[Office]:
+    with scratch_folder() as folder:
+        made = Office(folder)
+        with made.cupsd:
+            made.set_up()
+            yield made
+
+
+TWO = "sides=two-sided-long-edge"
+
+
+@pytest.mark.parametrize(
+    ("queue", "document", "copies", "options", "content_type", "counted"),
+    [
+        ("pdf", "a.ps", 2, (), "application/pdf", (6, 6, 2, 0)),
+        ("pdf", "a.ps", 3, (TWO,), "application/pdf", (9, 6, 3, 3)),
+        ("pdf", "a.txt", 2, (), "application/pdf", (6, 6, 0, 0)),
+        ("urf", "a.pdf", 3, (TWO,), "image/urf", (9, 6, 3, 3)),
+        ("urf", "a.pdf", 2, ("print-color-mode=monochrome",), "image/urf", (6, 6, 0, 0)),
+        ("pwg", "a.pdf", 3, (TWO,), "image/pwg-raster", (9, 6, 3, 3)),
+        ("pwg", "a.ps", 2, (TWO, "page-delivery=same-order"), "image/pwg-raster", (6, 4, 2, 2)),
+        ("ps-socket", "a.pdf", 3, (), "application/postscript", (9, 9, 3, 0)),
+        ("ps-socket", "a.pdf", 3, (TWO,), "application/postscript", (9, 6, 3, 3)),
+        ("ps-ipp", "a.ps", 3, (), "application/postscript", (9, 9, 3, 0)),
+    ],
+)
+def test_what_the_filters_made(
+    office: Office,
+    queue: str,
+    document: str,
+    copies: int,
+    options: tuple[str, ...],
+    content_type: str,
+    counted: tuple[int, int, int, int],
+) -> None:
+    delivery = office.deliver(queue, document, copies, *options)
+    assert (delivery.content_type, delivery.by_name) == (content_type, False)
+    assert delivery.counted == counted
+    assert delivery.facts.sides == (TWO.partition("=")[2] if TWO in options else "one-sided")
+    assert not delivery.facts.estimated
+
+
+@pytest.mark.parametrize(
+    ("queue", "document", "kind", "counted"),
+    [
+        ("pdf", "a.jpg", "image/jpeg", (3, 3, 3, 0)),
+        ("raw-socket", "a.jpg", "image/jpeg", (3, 3, 3, 0)),
+        ("raw-socket", "a.pcl", "application/vnd.hp-pcl", (9, 9, 0, 0)),
+        ("raw-socket", "red.pcl", "application/vnd.hp-pcl", (9, 9, 3, 0)),
+        ("raw-ipp", "red.pcl", "application/vnd.hp-pcl", (9, 9, 0, 0)),
+        ("raw-socket", "a.pxl", "application/vnd.hp-pclxl", (9, 9, 0, 0)),
+        ("raw-socket", "a.ps", "application/postscript", (9, 9, 3, 0)),
+    ],
+)
+def test_what_no_filter_saw(
+    office: Office, queue: str, document: str, kind: str, counted: tuple[int, int, int, int]
+) -> None:
+    """cupsd asks for monochrome on every raw queue. A printer behind IPP is told so, one behind a socket is not."""
+    delivery = office.deliver(queue, document, 3)
+    assert delivery.by_name
+    assert delivery.facts.document_format == kind
+    assert (delivery.counted, delivery.facts.copies) == (counted, 3)
+    assert not delivery.facts.estimated
