@@ -142,6 +142,7 @@ async def _run(settings: ProviderSettings, secret: str) -> None:
             service.run_heartbeats(),
             service.run_adoption(),
             service.run_keeper(),
+            service.run_supplies(),
         )
         await _until(stop, work)
         alive.cancel()

@@ -34,6 +34,7 @@ from provider.analysis.worker import Analyser
 from provider.cups import identity, printer, tracking
 from provider.cups.client import Cupsd
 from provider.cups.starts import BackendStarts
+from provider.cups.supplies import Supplies
 from provider.cups.tracking import BACKEND
 from provider.cups.watch import CupsdWatch
 from provider.enrolment import Cluster, known_servers, write_cluster
@@ -91,6 +92,7 @@ class Service:
         self._uplink = uplink
         self._clock = clock
         self._seen = Seen()
+        self._supplies = Supplies(clock)
         self._watch = CupsdWatch(settings.state_dir / "spools")
         self._analyses: set[asyncio.Task[JobFacts]] = set()
         self._asking: set[asyncio.Task[Ask]] = set()
@@ -311,6 +313,9 @@ class Service:
     async def run_keeper(self) -> None:
         await self._keeper.run()
 
+    async def run_supplies(self) -> None:
+        await self._supplies.run()
+
     async def run_adoption(self) -> None:
         """A backend may have gone on without us while we were too slow for it, or begun late what we once permitted."""
         while True:
@@ -384,7 +389,8 @@ class Service:
             self._seen.queues = tuple(replace(queue, printer_state="unknown") for queue in self._seen.queues)
             return
         self._seen.trouble = ""
-        self._seen.queues = tuple(queue.report for queue in queues if not queue.is_class)
+        self._supplies.note(queues)
+        self._seen.queues = tuple(self._supplies.complete(queue.report) for queue in queues if not queue.is_class)
 
     async def _take_cluster(self, answer: HeartbeatAnswer) -> None:
         """Remember what the servers say of themselves; tell a restored database the journal again."""

@@ -16,6 +16,7 @@ from backend.wire.messages import PrinterState, QueueReport
 from provider.cups import ipp
 from provider.cups.http import Place, post
 from provider.cups.ipp import Group, Message, Tagged
+from provider.cups.markers import MARKERS, read_supplies
 from provider.errors import CupsError, IppRefusal
 from provider.jobs.rules import IPP_SCHEMES
 
@@ -33,6 +34,7 @@ _QUEUE_ATTRIBUTES: Final = (
     "printer-is-accepting-jobs",
     "printer-type",
     "uri-authentication-supported",
+    *MARKERS,
 )
 _JOB_ATTRIBUTES: Final = (
     "job-id",
@@ -91,7 +93,7 @@ class IppClient:
         that.
         """
         self.uri = uri
-        self._place = place
+        self.place = place
         self._user = user
         self._ids = itertools.count(1)
 
@@ -101,11 +103,11 @@ class IppClient:
         request = ipp.encode_request(operation, next(self._ids) & 0x7FFFFFFF, attributes)
         headers = {"Content-Type": "application/ipp", "User-Agent": "inkeeper"}
         try:
-            status, body = await post(self._place, request, headers, timeout_s)
+            status, body = await post(self.place, request, headers, timeout_s)
             if status == 401 and self._user:
                 # cupsd logs an error for credentials where it wants none, so they are shown only when asked for.
                 headers["Authorization"] = f"PeerCred {self._user}"
-                status, body = await post(self._place, request, headers, timeout_s)
+                status, body = await post(self.place, request, headers, timeout_s)
         except TimeoutError as error:
             raise CupsError(f"{name}: {self.uri} did not answer within {timeout_s:g} s") from error
         except OSError as error:
@@ -249,6 +251,7 @@ def _queue(group: Group) -> Queue:
         printer_state=_PRINTER_STATES.get(group.number("printer-state") or 0, "unknown"),
         printer_state_reasons=_reasons(group.texts("printer-state-reasons")),
         accepting=group.flag("printer-is-accepting-jobs", default=True),
+        supplies=read_supplies(group),
     )
     is_class = bool((group.number("printer-type") or 0) & CLASS_BIT)
     named_by_client = not methods or any(method in ("none", "requesting-user-name") for method in methods)

@@ -23,13 +23,15 @@ class HttpError(CupsError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where to post: a unix socket's path, or a host and port, with TLS or without. `path` is the resource."""
+    """Where to post: a unix socket's path, or a host and port, with TLS or without. `path` is the resource; `address`
+    the host's, where it has been looked up already."""
 
     host: str = "localhost"
     port: int = 631
     path: str = "/"
     uds: str = ""
     tls: bool = False
+    address: str = ""
 
 
 async def post(place: Place, body: bytes, headers: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
@@ -55,7 +57,9 @@ async def _connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return await asyncio.open_connection(place.host, place.port, ssl=context, limit=MAX_ANSWER_BYTES)
+    name = place.host if context is not None else None
+    host = place.address or place.host
+    return await asyncio.open_connection(host, place.port, ssl=context, server_hostname=name, limit=MAX_ANSWER_BYTES)
 
 
 def _head(place: Place, headers: Mapping[str, str], length: int) -> bytes:

@@ -58,15 +58,18 @@ class IppPrinter:
         port: int | None = None,
         formats: Sequence[str] = ("application/pdf",),
         *,
+        attributes: str = "",
         on: Sequence[str] = (),
     ) -> None:
-        """`on` runs it on a host of the test's own."""
+        """`attributes` are its own beside ippeveprinter's, in ipptool's words (`ATTR keyword media-ready …`); `on` runs
+        it on a host of the test's own."""
         self.folder = folder
         self.name = name
         self.port = port or free_port()
         self.spool = folder / "spool"
         self.log = folder / "printed.jsonl"
         self._formats = ",".join(formats)
+        self._attributes = attributes
         self._bus_socket = folder / "bus"
         if len(str(self._bus_socket)) > SOCKET_PATH_LIMIT:
             raise Failed(f"{self._bus_socket} is too long for a socket's path; use a folder nearer to /")
@@ -164,13 +167,18 @@ class IppPrinter:
         self.stop()
 
     def _command(self) -> list[str]:
-        options = ["-r", "off", "-p", str(self.port), "-n", "localhost", "-2", "-s", "60,60", "-v"]
-        keep = ["-k", "-d", str(self.spool), "-f", self._formats, "-c", str(self.folder / "print")]
+        options = ["-r", "off", "-p", str(self.port), "-n", "localhost", "-v"]
+        # With attributes of one's own ippeveprinter takes no other word on what it can do.
+        able = (
+            ["-a", str(self.folder / "attributes")] if self._attributes else ["-2", "-s", "60,60", "-f", self._formats]
+        )
+        keep = ["-k", "-d", str(self.spool), *able, "-c", str(self.folder / "print")]
         return ["/usr/sbin/ippeveprinter", *options, *keep, self.name]
 
     def _lay_out(self) -> None:
         self.spool.mkdir(parents=True, exist_ok=True)
         (self.folder / "bus.conf").write_text(BUS_CONFIGURATION.format(socket=self._bus_socket))
+        (self.folder / "attributes").write_text(self._attributes)
         command = self.folder / "print"
         shutil.copyfile(printer_command.__file__, command)
         command.chmod(0o755)

@@ -1,0 +1,191 @@
+"""What is left in the printers: each asked now and then by IPP, the answers kept for as long as they may be true.
+
+Nobody waits for this. A few printers at a time are asked, each within ASK_S, so thousands of queues are asked one
+handful after another, and those that do not answer ever more seldom. Printers behind other schemes are not asked: cupsd
+tells what it knows of them. Queues that lead to one printer ask it once.
+
+Invariant: what `of` tells was said by the printer at most FORGET_S ago; at most AT_ONCE questions are on their way,
+and at most MOST_LOOK_UPS names are looked up, each in a thread of its own, since a name service that hangs must not
+take the threads that the daemon writes with.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import structs
+
+from backend.base.clock import Clock
+from backend.wire.messages import QueueReport, Supply
+from provider.cups import ipp, markers
+from provider.cups.client import SCHEME, Queue, printer_client
+from provider.errors import CupsError
+from provider.jobs.rules import IPP_SCHEMES
+
+EVERY_S: Final = 60.0
+FORGET_S: Final = 600.0
+ASK_S: Final = 2.0
+AT_ONCE: Final = 8
+ROUND_S: Final = 0.4
+MOST_LOOK_UPS: Final = 16
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a printer said, and when by this process's clock."""
+
+    at_s: float
+    supplies: tuple[Supply, ...]
+    media_ready: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass
+class _Asked:
+    due_s: float
+    pause_s: float = EVERY_S
+    answer: Answer | None = None
+
+
+class Supplies:
+    """The printers behind one cupsd's queues. Belongs to one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked: dict[str, _Asked] = {}
+        self._printers: dict[str, str] = {}
+        self._look_ups = LookUps()
+
+    def note(self, queues: Iterable[Queue]) -> None:
+        """The queues as cupsd has them now: who is new is asked soon, who is gone is forgotten."""
+        now_s = self._clock.monotonic_s()
+        self._printers = {queue.report.name: uri for queue in queues if (uri := printer_of(queue.device_uri))}
+        wanted = set(self._printers.values())
+        self._asked = {uri: asked for uri, asked in self._asked.items() if uri in wanted}
+        for uri in wanted:
+            self._asked.setdefault(uri, _Asked(now_s))
+
+    def of(self, queue_name: str) -> tuple[tuple[Supply, ...], tuple[str, ...]]:
+        """What the queue's printer said of its supplies and of the media in its trays; nothing where it said none."""
+        answer = self._answer(queue_name)
+        return (answer.supplies, answer.media_ready) if answer is not None else ((), ())
+
+    def reasons(self, queue_name: str) -> tuple[str, ...]:
+        """The printer's own printer-state-reasons: cupsd knows them only while it prints there."""
+        answer = self._answer(queue_name)
+        return answer.reasons if answer is not None else ()
+
+    def complete(self, report: QueueReport) -> QueueReport:
+        """cupsd's report of a queue with what its printer said."""
+        supplies, media = self.of(report.name)
+        reasons = tuple(dict.fromkeys((*report.printer_state_reasons, *self.reasons(report.name))))
+        return structs.replace(
+            report,
+            printer_state_reasons=reasons[: markers.MOST_REASONS],
+            supplies=supplies or report.supplies,
+            media_ready=media or report.media_ready,
+        )
+
+    def _answer(self, queue_name: str) -> Answer | None:
+        asked = self._asked.get(self._printers.get(queue_name, ""))
+        if asked is None or asked.answer is None or self._clock.monotonic_s() - asked.answer.at_s > FORGET_S:
+            return None
+        return asked.answer
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001  # one round that fails unforeseen must not be the last
+                _log.exception("printers could not be asked for their supplies")
+
+    async def look(self) -> None:
+        """One round: those that have waited longest, as many as may be asked at once."""
+        now_s = self._clock.monotonic_s()
+        due = sorted((uri for uri, asked in self._asked.items() if asked.due_s <= now_s), key=self._due_s)[:AT_ONCE]
+        await asyncio.gather(*(self._ask(uri, self._asked[uri]) for uri in due))
+
+    def _due_s(self, uri: str) -> float:
+        return self._asked[uri].due_s
+
+    async def _ask(self, uri: str, asked: _Asked) -> None:
+        try:
+            async with asyncio.timeout(ASK_S):
+                asked.answer = await self._answer_of(uri)
+        except (CupsError, TimeoutError) as error:
+            _log.debug("%s does not tell of its supplies: %s", uri, error or "no answer")
+            asked.pause_s = min(2 * asked.pause_s, FORGET_S)
+        else:
+            asked.pause_s = EVERY_S
+        asked.due_s = self._clock.monotonic_s() + asked.pause_s
+
+    async def _answer_of(self, uri: str) -> Answer:
+        client = printer_client(uri)
+        client.place = replace(client.place, address=await self._look_ups.address(client.place.host))
+        attributes = {
+            "printer-uri": ipp.uri(client.uri),
+            "requesting-user-name": ipp.name("inkeeper"),
+            "requested-attributes": ipp.keywords(markers.ASKED),
+        }
+        message = await client.ask(ipp.GET_PRINTER_ATTRIBUTES, attributes, ASK_S)
+        group = next(iter(message.of(ipp.PRINTER_GROUP)), ipp.Group(ipp.PRINTER_GROUP))
+        reasons = markers.read_reasons(group.texts("printer-state-reasons"))
+        return Answer(self._clock.monotonic_s(), markers.read_supplies(group), markers.read_media(group), reasons)
+
+
+def printer_of(device_uri: str) -> str:
+    """The printer that may be asked behind this device URI, "" for none. Pure."""
+    uri = device_uri.removeprefix(SCHEME)
+    try:
+        parts = urlsplit(uri)
+        known = parts.scheme in IPP_SCHEMES and bool(parts.hostname)
+    except ValueError:
+        return ""
+    return uri if known else ""
+
+
+class LookUps:
+    """Addresses of hosts, each looked up in a thread that ends with the process."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    async def address(self, host: str) -> str:
+        """Raises CupsError when there is none, or when too many look-ups hang already."""
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(host))
+        if self._running >= MOST_LOOK_UPS:
+            raise CupsError("the name service does not answer")
+        self._running += 1
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[str] = loop.create_future()
+
+        def done(address: str) -> None:
+            self._running -= 1
+            if not found.done():
+                found.set_result(address)
+
+        def look_up() -> None:
+            try:
+                address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+            except (OSError, UnicodeError, LookupError):
+                address = ""
+            with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
+                loop.call_soon_threadsafe(done, address)
+
+        threading.Thread(target=look_up, daemon=True, name="look-up").start()
+        address = await found
+        if not address:
+            raise CupsError(f"{host} has no address")
+        return address
