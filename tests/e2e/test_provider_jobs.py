@@ -77,16 +77,6 @@ def test_the_journal_can_be_looked_at_while_the_daemon_prints(site: Site, two_pa
     assert printed(site, "looked at") == [2]
 
 
-def test_a_queue_shows_what_is_left_in_its_printer(site: Site) -> None:
-    def shown() -> dict[str, Any] | None:
-        (queue,) = (queue for queue in site.api("GET", "queues")["queues"] if queue["name"] == "q")
-        return queue if queue["supplies"] else None
-
-    queue = wait_until(shown, 20, "the printer's supplies to be seen at the server")
-    assert {"name": "Black Ink", "level": 75, "color": "#000000", "kind": "ink", "low": False} in queue["supplies"]
-    assert queue["media_ready"] == ["na_letter_8.5x11in", "na_index-4x6_4x6in"]
-
-
 def test_a_name_with_a_domain_is_the_same_person(site: Site, two_pages: Path) -> None:
     site.cupsd.lp("q", two_pages, user="CAMPUS\\Anna", title="mapped")
     assert charged(site, "mapped")[0].user == "anna"
@@ -284,3 +274,13 @@ def test_untrack_gives_the_queue_back(site: Site, printer: IppPrinter, two_pages
     site.provider_command("track", "q")
     site.cupsd.lp("q", two_pages, user="anna", title="counted again")
     charged(site, "counted again")
+
+
+def test_a_queue_shows_what_is_left_in_its_printer(site: Site) -> None:
+    def shown() -> dict[str, Any] | None:
+        (queue,) = (queue for queue in site.api("GET", "queues")["queues"] if queue["name"] == "q")
+        return queue if queue["supplies"] else None
+
+    queue = wait_until(shown, 20, "the printer's supplies to be seen at the server")
+    assert {"name": "Black Ink", "level": 75, "color": "#000000", "kind": "ink", "low": False} in queue["supplies"]
+    assert queue["media_ready"] == ["na_letter_8.5x11in", "na_index-4x6_4x6in"]
