@@ -66,6 +66,7 @@ class RasterStream:
         self._callback = _IO(self._deliver)  # libcups keeps the address: it must live as long as the stream
         self._handle = self._library.cupsRasterOpenIO(self._callback, None, _READ)
         if not self._handle:
+            del self._callback
             raise RasterError("it does not begin as a raster does")
 
     def __enter__(self) -> Self:
@@ -75,6 +76,7 @@ class RasterStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._library.cupsRasterClose(self._handle)
+        del self._callback  # it holds this object, which holds the document's mapping, until Python looks for cycles
 
     def header(self) -> PageHeader | None:
         """The next page's; None at the end of the stream."""

@@ -1,5 +1,7 @@
 """Raster as CUPS's filters write it, and raster that lies."""
 
+import gc
+import mmap
 import struct
 from pathlib import Path
 
@@ -129,6 +131,20 @@ def test_no_raster_is_estimated(document: bytes) -> None:
     facts = facts_of(document, budget_s=5.0)
     assert facts.estimated
     assert facts.impressions == 1
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_document_is_let_go_at_once(tmp_path: Path, broken: bool) -> None:
+    """Not when Python next looks for cycles: its mapping counts against the memory that the next may have."""
+    path = tmp_path / "document"
+    path.write_bytes(b"RaS2" if broken else raster_of(write_pdf(tmp_path / "a.pdf", [GREY]), "image/pwg-raster"))
+    gc.disable()
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            facts = analyse_document(mapped, AnalysisRequest(document_format="image/pwg-raster"), 60.0)
+    finally:  # closing the mapping has raised BufferError where something still held it
+        gc.enable()
+    assert (facts.impressions, facts.estimated) == (1, broken)
 
 
 def test_a_bomb_of_blank_lines_ends_in_time() -> None:
