@@ -227,7 +227,9 @@ class Service:
 
     async def ask_printer(self, record: JobRecord, run: RunRecord) -> PrinterWord:
         uri = record.device_uri
-        others = self._book.printer_jobs(uri, run.started_at - JUST_BEFORE_MS) | {
+        recent = self._book.printer_jobs(uri, run.started_at - JUST_BEFORE_MS)
+        recent.discard(run.evidence.printer_job_id)  # a printer that was restarted gives its numbers anew
+        others = recent | {
             other.evidence.printer_job_id
             for state in self.desk.states
             for other in state.record.runs

@@ -311,7 +311,9 @@ class Daemon(Process):
             other.evidence.printer_job_id
             for one in (*recent, *(state.record for state in self.states.values()))
             for other in one.runs
-            if other.name != run.name and other.evidence.printer_job_id
+            if other.name != run.name
+            and other.evidence.printer_job_id
+            and (one.phase != "settled" or other.evidence.printer_job_id != run.evidence.printer_job_id)
         )
         same_boot = run.boot_id == f"{self.machine.name}.{self.machine.boot}"
         wanted = Wanted(

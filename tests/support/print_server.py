@@ -99,11 +99,13 @@ class PrintServer:
         return sorted(found)
 
     def wait_until_quiet(self, timeout_s: float = 300) -> None:
-        """No job is under way in cupsd, none in the provider, and every report was taken."""
+        """No job is under way in cupsd or the provider, no run waits to be taken in, and every report was taken."""
         wait_until(self.is_quiet, timeout_s, f"{self.name} to be quiet", 0.5)
 
     def is_quiet(self) -> bool:
         if not self.is_printed():
+            return False
+        if any((self.state_dir / "runs").glob("*.run")):  # printed without the daemon, and not taken in yet
             return False
         status = self.provider_command("status", check=False)
         return "reports not sent: 0" in status and "jobs under way: 0" in status
