@@ -341,7 +341,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     def say(text: str) -> None:
         nonlocal said
         if sys.stderr.isatty() and time.monotonic() - began_s > QUIET_S:
-            print(f"\r{text.ljust(said)}", end="", file=sys.stderr, flush=True)
+            print(f"\r{text.ljust(said)}\r", end="", file=sys.stderr, flush=True)
             said = len(text)
 
     try:
