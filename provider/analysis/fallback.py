@@ -87,7 +87,7 @@ def facts_of_tally(
     of the printer once more, by `ticket.copies_beside`.
     """
     ticket = ticket_of(request)
-    copies = copies_beside(request, document_format, tally.copies)
+    copies = copies_beside(request, document_format)
     return JobFacts(
         impressions=min(tally.impressions * copies, MAX_COUNT),
         sheets=min(tally.sheets * copies, MAX_COUNT),

@@ -83,7 +83,7 @@ def _mark_blank_backs(tally: Tally, request: AnalysisRequest, pages: int, blank:
     if request.by_name:
         return
     each = tally.copies
-    alone = each > 1 or copies_beside(request, POSTSCRIPT, each) > 1
+    alone = each > 1 or copies_beside(request, POSTSCRIPT) > 1
     mark_blank_backs(
         tally, blank.__contains__, pages, 1 if alone else request.copies,
         last_first=ticket_of(request).last_first, each=each,

@@ -106,32 +106,26 @@ def delivered_copies(request: AnalysisRequest, document_format: str, noted_copie
     """How often the printer will print what is in the document.
 
     Raster: once, CUPS has written the copies into the stream. PDF and everything else: argv[4] times, the printer
-    is told so. But where pdftopdf made the copies itself (a PPD with cupsManualCopies) and the real backend is none
-    of IPP's, which says nothing of copies for what it reads on standard input, the document's own note counts:
-    pdftopdf writes what is left for the printer as `%%PDFTOPDFNumCopies`. A document that came by name never passed
-    pdftopdf: its note is a claim.
+    is told so. But pdftopdf may have made the copies itself (a PPD with cupsManualCopies, of which CUPS's ipp backend
+    knows too and asks for one): what it left for the printer it notes as `%%PDFTOPDFNumCopies`, and that counts. A
+    document that came by name never passed pdftopdf: its note is a claim.
     """
     if document_format in _RASTER:
         return 1
-    if noted_copies is not None and not request.by_name and request.inner_scheme.lower() not in _IPP_SCHEMES:
+    if noted_copies is not None and not request.by_name:
         return _bounded(noted_copies)
     return _bounded(request.copies)
 
 
-def copies_beside(request: AnalysisRequest, document_format: str, copies_inside: int) -> int:
+def copies_beside(request: AnalysisRequest, document_format: str) -> int:
     """How often the printer will print a document that may say itself how often a page is printed.
 
     - Raster: once.
     - By name: argv[4] times. CUPS's own backends send the file as often or ask the printer for as many.
-    - On standard input to one of IPP's schemes: the printer is told argv[4]. Where the filters wrote copies into
-      the document as well, both numbers are the same wish, and the document's is taken.
-    - On standard input to any other (socket, lpd, usb): once; the filters have written the copies into the document.
+    - On standard input: once; the filters have written the copies into the document, and CUPS's ipp backend asks the
+      printer for one of what is neither a PDF nor an image.
     """
-    if document_format in _RASTER:
-        return 1
-    if request.by_name or (request.inner_scheme.lower() in _IPP_SCHEMES and copies_inside == 1):
-        return _bounded(request.copies)
-    return 1
+    return _bounded(request.copies) if request.by_name and document_format not in _RASTER else 1
 
 
 def sheets_of(impressions: int, sides: str) -> int:

@@ -140,9 +140,11 @@ def test_copies_that_the_printer_makes(
     assert not found.facts.estimated
 
 
-@pytest.mark.parametrize(("options", "blank_backs"), [("", 0), (TWO_SIDED, 3)])
-def test_copies_that_the_filter_makes(tmp_path: Path, options: str, blank_backs: int) -> None:
-    request = AnalysisRequest(copies=3, options=options, inner_scheme="socket")
+@pytest.mark.parametrize(
+    ("scheme", "options", "blank_backs"), [("ipp", TWO_SIDED, 3), ("socket", "", 0), ("socket", TWO_SIDED, 3)]
+)
+def test_copies_that_the_filter_makes(tmp_path: Path, scheme: str, options: str, blank_backs: int) -> None:
+    request = AnalysisRequest(copies=3, options=options, inner_scheme=scheme)
     found = delivered(tmp_path, request, manual_copies=True, even=True)
     assert (found.facts.impressions, found.facts.blank_backs) == (15, blank_backs)
     assert (found.facts.color_impressions, found.facts.copies) == (3, 1)
@@ -209,12 +211,14 @@ class Office:
             with IppPrinter(self._folder / name, name, formats=formats) as printer:
                 self.cupsd.add_queue(name, printer.uri)
                 self.cupsd.set_device_uri(name, f"keep:/{printer.uri}")
-        ppd = self._folder / "ps.ppd"
-        ppd.write_text(POSTSCRIPT_PPD.format(manual_copies=False, even_duplex=True))
+        for manual, name in ((False, "ps"), (True, "manual")):
+            ppd = self._folder / f"{name}.ppd"
+            ppd.write_text(POSTSCRIPT_PPD.format(manual_copies=manual, even_duplex=True))
+            for scheme in ("socket", "ipp"):
+                device = f"keep:/{scheme}://127.0.0.1"
+                run(["lpadmin", "-p", f"{name}-{scheme}", "-E", "-v", device, "-P", ppd], env=self.cupsd.env)
         for scheme in ("socket", "ipp"):
-            device = f"keep:/{scheme}://127.0.0.1"
-            self.cupsd.add_raw_queue(f"raw-{scheme}", device)
-            run(["lpadmin", "-p", f"ps-{scheme}", "-E", "-v", device, "-P", ppd], env=self.cupsd.env)
+            self.cupsd.add_raw_queue(f"raw-{scheme}", f"keep:/{scheme}://127.0.0.1")
 
     def _documents(self) -> None:
         source = write_pdf(self._folder / "a.pdf", [GREY, RED, GREY])
@@ -265,6 +269,7 @@ A6 = "media=A6"  # of the 600 dpi that such a queue has, a quarter of the time
         ("ps-socket", "a.pdf", 3, (), "application/postscript", (9, 9, 3, 0)),
         ("ps-socket", "a.pdf", 3, (TWO,), "application/postscript", (9, 6, 3, 3)),
         ("ps-ipp", "a.ps", 3, (), "application/postscript", (9, 9, 3, 0)),
+        ("manual-ipp", "a.pdf", 3, (TWO,), "application/postscript", (9, 6, 3, 3)),
     ],
 )
 def test_what_the_filters_made(

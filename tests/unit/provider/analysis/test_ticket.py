@@ -56,11 +56,12 @@ def test_the_queues_defaults_count_where_the_options_are_silent() -> None:
     ("changes", "document_format", "noted", "copies"),
     [
         ({}, "application/pdf", None, 3),
-        ({}, "application/pdf", 1, 3),  # an IPP printer is told argv[4] whatever the document notes
-        ({"inner_scheme": "ipp"}, "application/pdf", 1, 3),
-        ({"inner_scheme": "socket"}, "application/pdf", 1, 1),  # pdftopdf has made the copies
+        ({"inner_scheme": "ipp"}, "application/pdf", 1, 1),  # pdftopdf has made the copies: the printer is told one
+        ({"inner_scheme": "ipp"}, "application/pdf", 3, 3),
+        ({"inner_scheme": "socket"}, "application/pdf", 1, 1),
         ({"inner_scheme": "socket"}, "application/pdf", 3, 3),  # it has left them to the printer
         ({"inner_scheme": "socket"}, "application/pdf", None, 3),
+        ({"inner_scheme": "ipp", "by_name": True}, "application/pdf", 1, 3),
         ({"inner_scheme": "socket", "by_name": True}, "application/pdf", 1, 3),  # a client's own claim
         ({}, "image/urf", None, 1),
         ({}, "image/pwg-raster", None, 1),
