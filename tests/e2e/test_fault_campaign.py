@@ -168,8 +168,8 @@ def _run(seed: int, jobs: int) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_60_jobs_while_everything_is_killed() -> None:
-    _run(seed=int(os.environ.get("INKEEPER_TEST_SEED", "1")), jobs=60)
+def test_50_jobs_while_everything_is_killed() -> None:
+    _run(seed=int(os.environ.get("INKEEPER_TEST_SEED", "1")), jobs=50)
 
 
 @pytest.mark.long
