@@ -6,14 +6,16 @@ a busy machine. A program ends with the thread that started it, however that one
 says, when it passes, what it waited for and what the program had written last.
 """
 
+import itertools
 import os
+import random
 import re
 import secrets
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, NamedTuple, Self, TypeVar
@@ -21,6 +23,7 @@ from typing import ClassVar, NamedTuple, Self, TypeVar
 T = TypeVar("T")
 
 TAIL_LINES = 40
+FIRST_PORT, PORTS, WORKERS = 10_000, 1_000, 8  # for each of so many test workers, and once more for who is none
 MARK = "INKEEPER_NEIGHBOUR"
 LISTEN = "0A"  # the state as /proc/net/tcp tells it
 
@@ -42,11 +45,30 @@ def wait_until(probe: Callable[[], T | None], timeout_s: float, what: str, inter
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on, and that no other test worker is given meanwhile.
+
+    What the kernel would choose may be chosen for two workers, as long as neither listens yet; cupsd and ippeveprinter
+    then share it without a word (SO_REUSEPORT), and answer for each other. These are below those of connections.
+    """
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def _own_ports() -> Iterator[int]:
+    """This worker's ports, again and again, from a random one on: other runs of the tests may use the same."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    first = FIRST_PORT + PORTS * (int(worker) % WORKERS if worker.isdigit() else WORKERS)
+    start = first + random.randrange(PORTS)
+    return itertools.cycle([*range(start, first + PORTS), *range(first, start)])
+
+
+_ports = _own_ports()
 
 
 def listening(port: int, host: str = "127.0.0.1") -> bool:
