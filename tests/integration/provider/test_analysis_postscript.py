@@ -61,7 +61,8 @@ def test_copies_are_counted_once() -> None:
     document = b"/#copies 3 def " + PAGE
     assert facts_of(document, copies=3, inner_scheme="ipp").impressions == 3
     assert facts_of(document, copies=3, inner_scheme="socket").impressions == 3
-    assert facts_of(PAGE, copies=3, inner_scheme="ipp").impressions == 3
+    assert facts_of(PAGE, copies=3, inner_scheme="ipp").impressions == 1  # filters have made them; one is asked for
+    assert facts_of(PAGE, copies=3, inner_scheme="ipp", by_name=True).impressions == 3
     assert facts_of(PAGE, copies=3, inner_scheme="socket", by_name=True).impressions == 3
 
 
