@@ -45,6 +45,7 @@ _JOB_ATTRIBUTES: Final = (
     "job-originating-host-name",
     "number-of-documents",
 )
+_LISTED_ATTRIBUTES: Final = ("job-id", "job-state", "time-at-creation")  # of thousands: each costs reading
 CLASS_BIT: Final = 0x1
 MOST_COPIES: Final = 20
 MOST_WAITING: Final = 10_000
@@ -201,13 +202,14 @@ class Cupsd:
         return next((queue for queue in await self.queues() if queue.report.name == name), None)
 
     async def waiting(self) -> dict[int, CupsJob]:
-        """Every job that is not over, by its number: at most MOST_WAITING, oldest first."""
+        """Every job that is not over, by its number, with no more than its state and its time of creation; at most
+        MOST_WAITING, oldest first."""
         attributes = {
             "printer-uri": ipp.uri("ipp://localhost/"),
             "requesting-user-name": ipp.name("root"),
             "which-jobs": ipp.keywords(["not-completed"]),
             "limit": ipp.integer(MOST_WAITING),
-            "requested-attributes": ipp.keywords(_JOB_ATTRIBUTES),
+            "requested-attributes": ipp.keywords(_LISTED_ATTRIBUTES),
         }
         message = await self._client.ask(ipp.GET_JOBS, attributes, LISTING_S)
         found = (_job(group) for group in message.of(ipp.JOB_GROUP))

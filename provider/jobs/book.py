@@ -87,8 +87,10 @@ class Book:
 
     async def write(self, record: JobRecord) -> None:
         """Returns when the record is on the disk. Raises JournalError."""
+        before = self._unsettled.get(record.job_id)
         await self._commit.write(self._label(record), _ENCODER.encode(record))
-        self._keep(record)
+        if self._unsettled.get(record.job_id) is before:  # else a newer one was given meanwhile
+            self._keep(record)
 
     def write_soon(self, record: JobRecord) -> None:
         """Write when there is time; `fetch` gives it from now on."""

@@ -4,10 +4,13 @@ company.
 A thread does the writing, since a disk may take its time. What nobody waits for (`write_soon`) is kept until the
 disk takes it, so that a full disk loses no record while the daemon lives; its number is bounded by that of the open
 jobs.
+
+Invariant: records reach the disk in the order in which they were given, so the newest one of a job counts.
 """
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +20,8 @@ from provider.journal.file import JournalFile, Label
 RETRY_S = 1.0
 
 Item = tuple[Label, bytes]
+Numbered = tuple[int, Item]  # in the order in which they were given
+Waiter = tuple[Numbered, "asyncio.Future[None]"]
 
 
 class GroupCommit:
@@ -26,8 +31,9 @@ class GroupCommit:
         self._journal = journal
         self._on_dropped = on_dropped
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
-        self._soon: dict[str, Item] = {}
+        self._numbers = itertools.count()
+        self._waiting: list[Waiter] = []
+        self._soon: dict[str, Numbered] = {}
         self._unsaved: dict[str, bytes] = {}
         self._running: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -36,13 +42,13 @@ class GroupCommit:
     async def write(self, label: Label, payload: bytes) -> None:
         """Returns when the record is on the disk. Raises JournalError."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(((label, payload), done))
+        self._waiting.append(((next(self._numbers), (label, payload)), done))
         self._start()
         await done
 
     def write_soon(self, label: Label, payload: bytes) -> None:
         """Write without waiting; a newer record of the same key takes the place of one that is still to be written."""
-        self._soon[label.key] = (label, payload)
+        self._soon[label.key] = (next(self._numbers), (label, payload))
         self._unsaved[label.key] = payload
         self._start()
 
@@ -52,7 +58,7 @@ class GroupCommit:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
         if self._soon:
-            await self._commit([], list(self._soon.values()))
+            await self._commit([], self._soon)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.close)
         self._thread.shutdown()
 
@@ -71,9 +77,7 @@ class GroupCommit:
         while self._waiting or self._soon:
             batch, self._waiting = self._waiting, []
             soon, self._soon = self._soon, {}
-            # A record that somebody waits for is newer than one of the same job that nobody did.
-            keys = {item[0].key for item, _ in batch}
-            if await self._commit(batch, [item for key, item in soon.items() if key not in keys]):
+            if await self._commit(batch, soon):
                 continue
             self._soon = {**soon, **self._soon}
             if not self._waiting:
@@ -81,8 +85,8 @@ class GroupCommit:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), RETRY_S)
 
-    async def _commit(self, batch: list[tuple[Item, "asyncio.Future[None]"]], soon: list[Item]) -> bool:
-        items = [*soon, *(item for item, _ in batch)]
+    async def _commit(self, batch: list[Waiter], soon: dict[str, Numbered]) -> bool:
+        items = [item for _, item in sorted([*soon.values(), *(numbered for numbered, _ in batch)], key=_number)]
         loop = asyncio.get_running_loop()
         try:
             dropped = await loop.run_in_executor(self._thread, self._journal.append, items, bool(batch))
@@ -102,3 +106,7 @@ class GroupCommit:
         if dropped:
             self._on_dropped(dropped)
         return True
+
+
+def _number(numbered: Numbered) -> int:
+    return numbered[0]

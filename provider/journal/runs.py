@@ -32,20 +32,13 @@ MAX_RUN_BYTES: Final = 64 << 10
 MAX_LOG_BYTES: Final = 16 << 20
 
 
-class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", tag_field="kind"):
-    """The backend's word at the start: enough to charge the run though nothing else is left."""
+class _OfJob(msgspec.Struct, frozen=True, kw_only=True):
+    """What every file here says of its job."""
 
     v: int
-    started_at: int
     boot_id: str = ""
     boot_ms: int = 0
-    pid: int = 0
-    job_id: str = ""
-    run: int = 0
-    attempt: int = 0
-    document: int = 1
     incarnation: str = ""
-    offline: bool = False
     user: str = ""
     title: str = ""
     options: str = ""
@@ -58,6 +51,18 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", tag_fiel
     cups_job_id: int = 0
     copies: int = 1
     document_bytes: int = 0
+
+
+class Started(_OfJob, frozen=True, kw_only=True, tag="started", tag_field="kind"):
+    """The backend's word at the start: enough to charge the run though nothing else is left."""
+
+    started_at: int
+    pid: int = 0
+    job_id: str = ""
+    run: int = 0
+    attempt: int = 0
+    document: int = 1
+    offline: bool = False
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", tag_field="kind"):
@@ -69,27 +74,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended", tag_field="k
     ended_at: int
 
 
-class HeldNote(msgspec.Struct, frozen=True, kw_only=True, tag="held", tag_field="kind"):
+class HeldNote(_OfJob, frozen=True, kw_only=True, tag="held", tag_field="kind"):
     """The backend's word for a job that it had held in CUPS, without a daemon. `name` is its file's."""
 
-    v: int
     held_at: int
     name: str = ""
-    boot_id: str = ""
-    boot_ms: int = 0
-    incarnation: str = ""
-    user: str = ""
-    title: str = ""
-    options: str = ""
-    queue: str = ""
-    device_uri: str = ""
-    content_type: str = ""
-    request_root: str = ""
-    named_file: bool = False
-    ppd: str = ""
-    cups_job_id: int = 0
-    copies: int = 1
-    document_bytes: int = 0
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,8 +28,9 @@ class Journal:
         self._disk = daemon.site.disk
         self._file: File | None = None
         self._good = 0
-        self._waiting: list[tuple[JobRecord, Future[bool]]] = []
-        self._soon: dict[str, JobRecord] = {}
+        self._given = 0
+        self._waiting: list[tuple[int, JobRecord, Future[bool]]] = []
+        self._soon: dict[str, tuple[int, JobRecord]] = {}
         self._runs = False
         self.records: dict[str, JobRecord] = {}
         self.unsettled: dict[str, JobRecord] = {}
@@ -47,13 +48,15 @@ class Journal:
     def write(self, record: JobRecord) -> "Future[bool]":
         """True when it is on the disk, False when it could not be written."""
         done: Future[bool] = Future()
-        self._waiting.append((record, done))
+        self._given += 1
+        self._waiting.append((self._given, record, done))
         self._start()
         return done
 
     def write_soon(self, record: JobRecord) -> None:
         self.keep(record)
-        self._soon[record.job_id] = record
+        self._given += 1
+        self._soon[record.job_id] = (self._given, record)
         self._start()
 
     def keep(self, record: JobRecord) -> None:
@@ -82,11 +85,12 @@ class Journal:
         while self._waiting or self._soon:
             waiting, self._waiting = self._waiting, []
             soon, self._soon = self._soon, {}
-            awaited = {record.job_id: None for record, _ in waiting}
-            items = [record for key, record in soon.items() if key not in awaited]
-            done = await self._append([*items, *(record for record, _ in waiting)], durable=bool(waiting))
-            for record, future in waiting:
-                if done:
+            items = [*soon.values(), *((number, record) for number, record, _ in waiting)]
+            before = {record.job_id: self.records.get(record.job_id) for _, record, _ in waiting}
+            items.sort(key=lambda numbered: numbered[0])
+            done = await self._append([record for _, record in items], durable=bool(waiting))
+            for _, record, future in waiting:
+                if done and self.records.get(record.job_id) is before[record.job_id]:
                     self.keep(record)
                 future.set(done)
             if not done:

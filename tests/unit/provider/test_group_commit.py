@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.base.clock import ManualClock
@@ -101,3 +102,42 @@ def test_the_book_finds_every_printing_again(tmp_path: Path) -> None:
     asyncio.run(first())
     asyncio.run(second())
     assert {oct(os.stat(path).st_mode & 0o777) for path in tmp_path.iterdir()} == {"0o600"}
+
+
+def test_of_one_job_the_record_that_was_given_last_is_the_newest_whoever_waits(tmp_path: Path) -> None:
+    """A record that somebody waits for is not newer than one given after it for which nobody does."""
+
+    async def scenario() -> tuple[bytes | None, bytes | None]:
+        disk = Disk(tmp_path)
+        front = GroupCommit(disk, lambda _: None)
+        waited = asyncio.ensure_future(front.write(Label("job"), b"job 1"))
+        await asyncio.sleep(0)  # it waits for the next batch
+        front.write_soon(Label("job"), b"job 2")
+        front.write_soon(Label("other"), b"other 1")
+        after = asyncio.ensure_future(front.write(Label("other"), b"other 2"))
+        await asyncio.gather(waited, after)
+        await front.close()
+        return disk.read("job"), disk.read("other")
+
+    assert asyncio.run(scenario()) == (b"job 2", b"other 2")
+
+
+def test_the_book_keeps_what_was_given_while_an_older_record_was_on_its_way(tmp_path: Path) -> None:
+    async def scenario() -> tuple[JobRecord | None, JobRecord | None]:
+        book = Book(tmp_path, ManualClock())
+        book.open()
+        older, newer = record(ONE), msgspec.structs.replace(record(ONE), title="newer")
+        on_its_way = asyncio.ensure_future(book.write(older))
+        await asyncio.sleep(0)
+        book.write_soon(newer)
+        await on_its_way
+        kept = await book.fetch(ONE)
+        await book.close()
+        again = Book(tmp_path, ManualClock())
+        (read,) = again.open()
+        await again.close()
+        return kept, read
+
+    kept, read = asyncio.run(scenario())
+    assert kept is not None
+    assert (kept.title, read.title if read is not None else "") == ("newer", "newer")
