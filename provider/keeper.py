@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from backend.base.clock import Clock
 from backend.wire.messages import JobDecision
-from provider.cups.client import Cupsd, CupsJob
+from provider.cups.client import MOST_WAITING, Cupsd, CupsJob
 from provider.cups.identity import judge_note
 from provider.errors import CupsError
 from provider.jobs import holds
@@ -84,6 +84,8 @@ class Keeper:
         if listed is None:
             return
         for note in notes[:MOST_NOTES]:
+            if note.cups_job_id not in listed and len(listed) >= MOST_WAITING:
+                continue  # it may be one of those that cupsd did not list
             state = judge_note(listed.get(note.cups_job_id), note)
             released = state == "held" and await self._do(Step("", note.cups_job_id, "release"))
             if released or state == "over":

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from backend.base.settings import SettingsError
 from backend.wire.messages import Authorise, JobFacts, Printing, Report, ServerContact
-from backend.wire.pricing import Printed
+from backend.wire.pricing import Printed, SimpleCost
 from provider import status
-from provider.jobs.model import Ending, JobRecord, RunRecord
+from provider.jobs.model import Ending, JobRecord, OfflineCharge, RunRecord
 from provider.local import protocol
 from provider.settings import (
     AnalysisSection,
@@ -53,6 +53,18 @@ def test_a_report_tells_the_runs_and_what_is_doubtful() -> None:
     assert messages.report(record(ending=ENDING, runs=(msgspec.structs.replace(runs[0], verdict="printed"),))).offline
     with pytest.raises(ValueError, match="no ending"):
         messages.report(record())
+
+
+def test_a_report_tells_by_which_rule_it_was_printed_offline_and_that_nobody_knows_how_much() -> None:
+    rule = SimpleCost(per_impression=500, version=7)
+    run = RunRecord(number=1, name="a", started_at=1, offline=True, verdict="unknown")
+    known = record(
+        ending=msgspec.structs.replace(ENDING, in_doubt=True), runs=(run,), offline=OfflineCharge(cost=500, rule=rule)
+    )
+    report = messages.report(known)
+    assert (report.offline, report.offline_rule, report.in_doubt) == (True, rule, True)
+    online = msgspec.structs.replace(known, runs=(msgspec.structs.replace(run, offline=False),))
+    assert messages.report(online).offline_rule is None, "a server decided what was printed"
 
 
 @pytest.mark.parametrize(
