@@ -24,6 +24,7 @@ from provider.jobs.desk import Desk
 from provider.jobs.holds import Decided, Step
 from provider.jobs.model import JobRecord
 from provider.journal import runs
+from provider.rounds import rounds
 from provider.uplink.sender import Uplink
 
 ROUND_S: Final = 0.5
@@ -48,12 +49,7 @@ class Keeper:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(ROUND_S)
-            try:
-                await self.look()
-            except Exception:  # noqa: BLE001  # one round that fails unforeseen must not be the last
-                _log.exception("held jobs could not be looked after")
+        await rounds(ROUND_S, self.look, "held jobs could not be looked after")
 
     async def look(self) -> None:
         """One round."""

@@ -28,6 +28,7 @@ from provider.cups import ipp, markers
 from provider.cups.client import SCHEME, Queue, printer_client
 from provider.errors import CupsError
 from provider.jobs.rules import IPP_SCHEMES
+from provider.rounds import rounds
 
 EVERY_S: Final = 60.0
 FORGET_S: Final = 600.0
@@ -103,12 +104,7 @@ class Supplies:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(ROUND_S)
-            try:
-                await self.look()
-            except Exception:  # noqa: BLE001  # one round that fails unforeseen must not be the last
-                _log.exception("printers could not be asked for their supplies")
+        await rounds(ROUND_S, self.look, "printers could not be asked for their supplies")
 
     async def look(self) -> None:
         """One round: those that have waited longest, as many as may be asked at once."""
