@@ -24,7 +24,7 @@ _ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
 
-NEWEST: Final = "0004"  # the newest revision that this program knows
+NEWEST: Final = "0005"  # the newest revision that this program knows
 
 State = Literal["empty", "older", "current", "compatible", "newer"]
 

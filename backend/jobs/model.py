@@ -67,6 +67,7 @@ class Job(msgspec.Struct, gc=False):
     created_at: int
     updated_at: int
     renewed_at: int
+    refunded: int = 0
 
 
 class QueueRow(msgspec.Struct, gc=False, frozen=True):

@@ -21,7 +21,7 @@ job = Table(
     Column("revision", Integer, nullable=False),  # of the last report taken
     Column("reserved_sequence", BigInt, nullable=False),  # the open reservation's transfer, 0 when none
     Column("reserved", BigInt, nullable=False),
-    Column("charged", BigInt, nullable=False),  # net of the posted transfers
+    Column("charged", BigInt, nullable=False),  # the price of what was printed; less `refunded`, the posted net
     Column("counted_impressions", Integer, nullable=False),  # what the account's print_impressions hold for this job
     Column("rule", String, nullable=False),  # the CostRule it was priced with, JSON
     Column("impressions", Integer, nullable=False),
@@ -34,6 +34,7 @@ job = Table(
     Column("created_at", BigInt, nullable=False),
     Column("updated_at", BigInt, nullable=False),
     Column("renewed_at", BigInt, nullable=False),
+    Column("refunded", BigInt, nullable=False, server_default="0"),  # given back of `charged`, at most all of it
     postgresql_with={"fillfactor": "70"},
 )
 

@@ -18,7 +18,7 @@ account = Table(
     Column("kind", String(16), nullable=False),  # user | shared | system
     Column("name", String(255), nullable=False),
     Column("restricted", Boolean, nullable=False),
-    Column("overdraft", BigInt, nullable=False),
+    Column("overdraft", BigInt, nullable=False),  # model.DEFAULT_OVERDRAFT: the setting's
     Column("credits_posted", BigInt, nullable=False),
     Column("debits_posted", BigInt, nullable=False),
     Column("debits_pending", BigInt, nullable=False),
@@ -51,7 +51,7 @@ transfer = Table(
     Column("debit_account_id", BigInt, nullable=False),
     Column("credit_account_id", BigInt, nullable=False),
     Column("amount", BigInt, nullable=False),
-    Column("pending_sequence", BigInt),  # the reservation of this account that the row ends
+    Column("pending_sequence", BigInt),  # the earlier row of this account that it ends (a reservation) or reverses
     Column("balance_after", BigInt, nullable=False),  # posted balance of account_id after this row
     Column("job_id", UuidText),
     Column("command_id", UuidText, nullable=False),
@@ -59,4 +59,13 @@ transfer = Table(
     Column("comment", String(1024), nullable=False),
     Column("term", BigInt, nullable=False),  # 0, or the leader's term for what the leader wrote
     Column("at", BigInt, nullable=False),
+)
+
+# What somebody with a limit for a day has moved on that day (UTC), in absolute amounts.
+actor_day = Table(
+    "actor_day",
+    metadata,
+    Column("actor", String(255), primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),  # since 1970
+    Column("moved", BigInt, nullable=False),
 )

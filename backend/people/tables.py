@@ -24,7 +24,10 @@ user = Table(
     Column("created_at", BigInt, nullable=False),
     Column("updated_at", BigInt, nullable=False),
     Column("term", BigInt, nullable=False, server_default="0"),
+    Column("card_number2", String(255), nullable=False, server_default=""),
+    Column("alias", String(255), nullable=False, server_default=""),
 )
+Index(None, user.c.full_name, user.c.name)
 
 Index(
     "uq_users_card_number",
@@ -47,3 +50,13 @@ user_word = Table(
     Column("word", Word, primary_key=True),
 )
 Index(None, user_word.c.word, user_word.c.user_id)
+
+# What belongs to one user only: each of their cards, and the other name that a directory or a script knows them by.
+user_identity = Table(
+    "user_identity",
+    metadata,
+    Column("kind", String(8), primary_key=True),  # card | alias
+    Column("value", String(255), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.user_id", ondelete="CASCADE"), nullable=False),
+)
+Index(None, user_identity.c.user_id)

@@ -47,3 +47,14 @@ queue = Table(
     Column("media_ready", String, nullable=False, server_default="[]"),  # JSON list
     UniqueConstraint("provider_id", "name"),
 )
+
+# Every cost rule that a queue has had.
+queue_rule = Table(
+    "queue_rule",
+    metadata,
+    Column("queue_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("rule", String, nullable=False),  # wire.pricing.CostRule, JSON
+    Column("at", BigInt, nullable=False),
+    Column("actor", String(255), nullable=False),
+)

@@ -24,7 +24,7 @@ from backend import main
 from backend.base import cli
 from backend.cluster import service
 from backend.db import dialect, migrate
-from backend.db.migrations.versions import m0004_holds
+from backend.db.migrations.versions import m0005_help_desk
 from backend.intake import store_postgresql
 from backend.printers import service as printers
 
@@ -70,7 +70,7 @@ def become(word: Word, folder: Path) -> None:
     if word == "previous":
         (newest,) = versions.glob(f"m{migrate.NEWEST}_*.py")
         newest.unlink()
-        _know_nothing_of(m0004_holds.ADDED)
+        _know_nothing_of(m0005_help_desk.ADDED)
     elif word == "next":
         text = NEXT.format(next=revision("next"), newest=migrate.NEWEST)
         (versions / f"m{revision('next')}_next.py").write_text(text)
@@ -114,11 +114,19 @@ def _know_nothing_of(added: Added) -> None:
         write(conn, table, key, old_rows, [name for name in update if name not in new])
 
     printers.upsert = upsert  # type: ignore[attr-defined]
-    queues = store_postgresql.STATEMENTS[b"queues"]
-    assert "q.hold_jobs" in queues
-    store_postgresql.STATEMENTS[b"queues"] = queues.replace("q.hold_jobs", "false")
-    del store_postgresql.STATEMENTS[b"desk"]
-    main.overdue_holds = lambda conn, timeout_ms: ((), 0)  # type: ignore[attr-defined]
+    _keep_jobs_without("refunded")
+
+
+def _keep_jobs_without(name: str) -> None:
+    """The door's statements as they were while jobs had no such (last) column."""
+    store = store_postgresql
+    read = store.STATEMENTS[b"jobs"]
+    assert f", {name}" in read
+    store.STATEMENTS[b"jobs"] = read.replace(f", {name}", ", 0")
+    store.JOB_COLUMNS = tuple(column for column in store.JOB_COLUMNS if column != name)
+    store._JOB_CHANGING = tuple(column for column in store._JOB_CHANGING if column != name)
+    store._JOBS = store._Columns(store.JOB_COLUMNS, store._JOB_TYPES)
+    store.STATEMENTS[b"write"] = store._write_sql()
 
 
 def heads() -> tuple[str, ...]:

@@ -17,10 +17,11 @@ from backend.intake import tables as intake
 from backend.jobs import tables as jobs
 from backend.ledger import tables as ledger
 from backend.notices import tables as notices
+from backend.operations import tables as operations
 from backend.people import tables as people
 from backend.printers import tables as printers
 
-OWNERS = (access, cluster, intake, jobs, ledger, notices, people, printers)
+OWNERS = (access, cluster, intake, jobs, ledger, notices, operations, people, printers)
 ONLY_ON_POSTGRESQL = {"ix_transfer_at"}  # BRIN; SQLite reads rows in the order they were written
 
 
