@@ -7,7 +7,7 @@ from typing import Final
 
 from app.core import freshness
 from app.core.topology import ENGINES, printer_address
-from app.core.viewdata import host_text, money
+from app.core.viewdata import host_text
 from backend.wire.messages import (
     DatabaseView,
     OfflinePolicy,
@@ -19,6 +19,7 @@ from backend.wire.messages import (
     Supply,
     Topology,
 )
+from backend.wire.pricing import rule_text
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -143,6 +144,10 @@ OFFLINE_WORDS: Final[dict[OfflinePolicy, str]] = {
 PARTIAL_WORDS: Final[dict[PartialCharge, str]] = {"whole": "costs as much as the whole", "nothing": "costs nothing"}
 
 
+def _price(view: QueueView, topology: Topology) -> str:
+    return rule_text(view.cost, topology.ledger.decimals, topology.ledger.currency)
+
+
 def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
     seen = max(0.0, (topology.as_of - view.seen_at) / 1000) + age_s if view.seen_at else -1.0
     return (
@@ -150,7 +155,7 @@ def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
         ("Printer", printer_address(view.device_uri)),
         ("Where", view.location),
         ("About", view.info),
-        ("Price", f"{money(view.cost.per_impression, topology.ledger)} a page" if view.tracked else ""),
+        ("Price", _price(view, topology) if view.tracked else ""),
         ("Counted", "" if view.tracked else "no: this queue is untracked"),
         ("Jobs", "held until released" if view.hold_jobs else ""),
         ("While no server answers", OFFLINE_WORDS[view.offline_policy] if view.tracked else ""),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from app.core import freshness
-from app.core.viewdata import HEALTH_WORDS, Tone, count_text, host_text, money
+from app.core.viewdata import HEALTH_WORDS, Tone, count_text, host_text
 from backend.wire.messages import DatabaseView, Health, Ledger, ProviderView, QueueView, ServerView, Topology
+from backend.wire.pricing import rule_text
 
 Tier = Literal["database", "server", "provider", "queue"]
 EdgeState = Literal["live", "broken", "stale", "replica"]
@@ -209,7 +210,7 @@ def _queue_detail(view: QueueView, ledger: Ledger) -> str:
         return reasons
     if not view.tracked:
         return "not counted"
-    return f"{money(view.cost.per_impression, ledger)} a page"
+    return rule_text(view.cost, ledger.decimals, ledger.currency)
 
 
 def printer_address(device_uri: str) -> str:

@@ -23,6 +23,7 @@ class Code(enum.IntEnum):
     SERVER_NAME_BLANK = 281
     PRINTER_NAME_BLANK = 282
     PRINTER_UNKNOWN = 283
+    COST_MODEL_INVALID = 285
 
 
 _CLASS_NAME = re.compile(r"(\w\.+\w+):")

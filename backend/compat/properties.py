@@ -46,7 +46,7 @@ class PrinterRecord:
 
     queue_id: int
     disabled: bool
-    per_impression: int
+    per_impression: int | None  # None: another cost model than SIMPLE
     decimals: int
     jobs: int = 0
     impressions: int = 0
@@ -254,7 +254,7 @@ USER_PROPERTIES: Final[Mapping[str, UserProperty]] = {
 }
 
 PRINTER_PROPERTIES: Final[Mapping[str, Callable[[PrinterRecord], str]]] = {
-    "cost-model": lambda _printer: "SIMPLE",
+    "cost-model": lambda printer: "SIMPLE" if printer.per_impression is not None else "SIZE_TABLE",
     "disabled": lambda printer: _flag_text(printer.disabled),
     "print-stats.job-count": lambda printer: str(printer.jobs),
     "print-stats.page-count": lambda printer: str(printer.impressions),

@@ -20,7 +20,7 @@ from backend.people.model import is_disabled
 from backend.people.tables import user
 from backend.printers.model import decode_contacts
 from backend.printers.tables import provider, queue
-from backend.wire.pricing import CostRule
+from backend.wire.pricing import CostRule, SimpleCost
 
 TEMPLATE_PRINTER = "!!template printer!!"
 _QUEUES = queue.join(provider, provider.c.provider_id == queue.c.provider_id)
@@ -96,9 +96,16 @@ def printer_record(conn: sa.Connection, server: str, name: str, decimals: int) -
     return PrinterRecord(
         queue_id=row.queue_id,
         disabled=is_disabled(row.disabled, row.disabled_until, now_ms(conn)),
-        per_impression=msgspec.json.decode(row.cost, type=CostRule).per_impression,
+        per_impression=_simple_price(msgspec.json.decode(row.cost, type=CostRule)),
         decimals=decimals,
     )
+
+
+def _simple_price(rule: CostRule) -> int | None:
+    """None where an impression has more than one price, or a discount."""
+    if isinstance(rule, SimpleCost) and not rule.duplex_discount and not rule.grayscale_discount:
+        return rule.per_impression
+    return None
 
 
 def queue_totals(conn: sa.Connection, queue_id: int) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def authorise(
     job = _taken(job, body, queue, account, origin)
     _void(book, account, job, origin)
     rule = decode_rule(queue.cost)
-    cost = price(rule, analysed(job))
+    cost = price(rule, analysed(job, body.facts))
     job.rule = queue.cost
     due = max(0, cost - job.charged)
     decision: Decision = "authorised"

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import JobView
+from backend.wire.messages import JobFacts, JobView
 from backend.wire.pricing import CostRule, Printed, price
 
 
@@ -117,6 +117,9 @@ _NEEDY: Final = int(LOOK_MARKS | Mark.CANCEL_REQUESTED)
 _SETTLED: Final = frozenset({"authorised", "completed", "denied"})
 
 
+NO_FACTS: Final = JobFacts(impressions=0, sheets=0, sides="")
+
+
 def mark_names(marks: int) -> tuple[str, ...]:
     """The marks' names as they cross the wire, in bit order."""
     return tuple(mark.name.lower() for mark in Mark if marks & mark and mark.name)
@@ -124,6 +127,7 @@ def mark_names(marks: int) -> tuple[str, ...]:
 
 def view(job: Job, provider: str, queue: str) -> JobView:
     """The job as API and events show it."""
+    facts = decode_facts(job.facts)
     return JobView(
         job_id=job.job_id,
         state=job.state,  # type: ignore[arg-type]  # the machine writes JobState's words only
@@ -141,16 +145,32 @@ def view(job: Job, provider: str, queue: str) -> JobView:
         marks=mark_names(job.marks) if job.marks else (),
         created_at=job.created_at,
         updated_at=job.updated_at,
-        cost=price(decode_rule(job.rule), analysed(job)) if job.rule else 0,
+        cost=price(decode_rule(job.rule), analysed(job, facts)) if job.rule else 0,
+        refunded=job.refunded,
+        printed=job.counted_impressions,
+        host=job.host,
+        sides=facts.sides,
+        media=facts.media,
     )
 
 
-def analysed(job: Job) -> Printed:
+def analysed(job: Job, facts: JobFacts) -> Printed:
     """What the analysis found, as it is priced."""
-    return Printed(impressions=job.impressions, sheets=job.sheets, color_impressions=job.color_impressions)
+    return Printed(
+        impressions=job.impressions,
+        sheets=job.sheets,
+        color_impressions=job.color_impressions,
+        media=facts.media,
+    )
+
+
+def decode_facts(text: str) -> JobFacts:
+    """A job's stored facts; those of a job of which none are known, or were not read, are empty."""
+    return msgspec.json.decode(text, type=JobFacts) if text else NO_FACTS
 
 
 @functools.lru_cache(maxsize=4096)
 def decode_rule(text: str) -> CostRule:
     """A stored cost rule; a few rules serve thousands of jobs, so decoding is remembered."""
-    return msgspec.json.decode(text, type=CostRule)
+    rule: CostRule = msgspec.json.decode(text, type=CostRule)
+    return rule

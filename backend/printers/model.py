@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import Heartbeat, QueueReport, ServerContact, Supply
-from backend.wire.pricing import CostRule, SimpleCost
+from backend.wire.messages import Heartbeat, QueueReport, ServerContact, SetQueue, Supply
+from backend.wire.pricing import CostRule, SimpleCost, with_version
 
 SILENT_S: Final = 8.0  # a provider heartbeats every 2 s
 
@@ -45,12 +45,25 @@ def simple_rule(per_impression: int, version: int = 1) -> str:
     return encode_rule(SimpleCost(per_impression=per_impression, version=version))
 
 
+def next_rule(body: SetQueue, before: CostRule) -> CostRule | None:
+    """The rule that a change asks for, under the next version; None where it leaves it as it is."""
+    wanted = body.cost
+    if wanted is None and body.cost_per_impression is not None:
+        wanted = SimpleCost(per_impression=body.cost_per_impression)
+    if wanted is None or with_version(wanted, before.version) == before:
+        return None
+    return with_version(wanted, before.version + 1)
+
+
 def encode_rule(rule: CostRule) -> str:
     return msgspec.json.encode(rule).decode()
 
 
+@functools.lru_cache(maxsize=4096)
 def decode_rule(text: str) -> CostRule:
-    return msgspec.json.decode(text, type=CostRule)
+    """A stored cost rule; a few serve thousands of queues."""
+    rule: CostRule = msgspec.json.decode(text, type=CostRule)
+    return rule
 
 
 @functools.lru_cache(maxsize=4096)

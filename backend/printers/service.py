@@ -7,7 +7,7 @@ it was made by; a heartbeat writes queue rows only where something about them is
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,11 +16,13 @@ from backend.access.settings import DEFAULT_COST, read_settings
 from backend.db.dialect import CHUNK, insert_or_nothing, storable, upsert
 from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
-from backend.printers.model import Beat, decode_rule, encode_list, simple_rule
-from backend.printers.tables import provider, queue
-from backend.wire.messages import Enroll, QueueReport, SetQueue
+from backend.printers.model import Beat, decode_rule, encode_list, encode_rule, next_rule, simple_rule
+from backend.printers.tables import provider, queue, queue_rule
+from backend.wire.messages import Enroll, QueueReport, RuleView, SetQueue
+from backend.wire.pricing import CostRule
 
 NEW_POLICY: Final = "default"  # of a queue that nobody set one for: its print server's own setting
+MAX_RULES: Final = 200
 _MADE_WITH: Final = ("provider_id", "name", "cost", "offline_policy")
 
 
@@ -53,20 +55,54 @@ def provision_queues(conn: sa.Connection, queues: Iterable[tuple[int, str]]) -> 
 
 def set_queue(conn: sa.Connection, queue_id: int, body: SetQueue, *, actor: str, role: str) -> None:
     """Change a queue as a person asked. Raises QueueUnknown."""
-    row = conn.execute(sa.select(queue).where(queue.c.queue_id == queue_id).with_for_update()).one_or_none()
+    set_queues(conn, [queue_id], body, actor=actor, role=role)
+
+
+def set_queues(conn: sa.Connection, queue_ids: Sequence[int], body: SetQueue, *, actor: str, role: str) -> None:
+    """Change queues alike, all or none. Raises QueueUnknown."""
+    for queue_id in sorted(set(queue_ids)):  # in the order of their ids, as everybody locks them
+        row = conn.execute(sa.select(queue).where(queue.c.queue_id == queue_id).with_for_update()).one_or_none()
+        if row is None:
+            raise QueueUnknown(f"there is no queue {queue_id}")
+        _set_queue(conn, row, body, actor, role)
+
+
+def rules_of(conn: sa.Connection, queue_id: int) -> tuple[RuleView, ...]:
+    """The cost rules that a queue has had, newest first. Raises QueueUnknown."""
+    row = conn.execute(sa.select(queue.c.cost).where(queue.c.queue_id == queue_id)).one_or_none()
     if row is None:
         raise QueueUnknown(f"there is no queue {queue_id}")
+    kept = sa.select(queue_rule).where(queue_rule.c.queue_id == queue_id).order_by(queue_rule.c.version.desc())
+    found = [RuleView(cost=decode_rule(one.rule), at=one.at, actor=one.actor) for one in conn.execute(kept)]
+    now = decode_rule(row.cost)
+    if not found or found[0].cost != now:  # it has never been changed
+        found.insert(0, RuleView(cost=now, at=0, actor=""))
+    return tuple(found[:MAX_RULES])
+
+
+def _set_queue(conn: sa.Connection, row: sa.Row[*tuple[Any, ...]], body: SetQueue, actor: str, role: str) -> None:
     values: dict[str, object] = {}
-    if body.cost_per_impression is not None:
-        values["cost"] = simple_rule(body.cost_per_impression, decode_rule(row.cost).version + 1)
+    before = decode_rule(row.cost)
+    if (rule := next_rule(body, before)) is not None:
+        values["cost"] = encode_rule(rule)
+        _keep_rules(conn, row.queue_id, [before, rule], actor)
     if body.disabled is not None:
         values |= {"disabled": body.disabled, "disabled_until": 0}
     for name in ("offline_policy", "partial_charge", "hold_jobs"):
         if (value := getattr(body, name)) is not None:
             values[name] = value
     if values:
-        conn.execute(sa.update(queue).where(queue.c.queue_id == queue_id).values(**values))
+        conn.execute(sa.update(queue).where(queue.c.queue_id == row.queue_id).values(**values))
         write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(values))
+
+
+def _keep_rules(conn: sa.Connection, queue_id: int, rules: Sequence[CostRule], actor: str) -> None:
+    """Note the new rule, and the one before it where it is the first that is changed."""
+    now = now_ms(conn)
+    for at, rule in zip((0, now), rules, strict=True):
+        statement = insert_or_nothing(conn, queue_rule, [queue_rule.c.queue_id, queue_rule.c.version])
+        kept = {"queue_id": queue_id, "version": rule.version, "rule": encode_rule(rule)}
+        conn.execute(statement.values(**kept, at=at, actor=actor[:255] if at else ""))
 
 
 def record_beats(conn: sa.Connection, beats: Sequence[Beat]) -> None:

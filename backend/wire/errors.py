@@ -22,12 +22,19 @@ REFUSALS: Final[dict[str, str]] = {
     "canceled-by-operator": "This job was canceled by the help desk",
     "hold-expired": "This job was not released in time",
     "amount-invalid": "That amount is not valid here",
+    "adjustment-limit-reached": "That is more than you may move at once",
+    "daily-limit-reached": "That would be more than you may move in a day",
+    "refund-exceeds-charge": "That is more than is left of what this job was charged",
+    "transfer-unknown": "There is no such transfer",
+    "not-reversible": "A transfer of this kind cannot be undone",
+    "already-reversed": "This transfer has been undone already",
 }
 
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "malformed": (400, "The request body cannot be read"),
     "version-unsupported": (400, "This message version is not understood"),
     "unauthenticated": (401, "A valid access token is needed"),
+    "login-refused": (401, "Name or password is wrong"),
     "forbidden": (403, "This token's role does not allow that"),
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "That method is not offered here"),
@@ -37,6 +44,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "too-large": (413, "The request body is too large"),
     "unsupported-media-type": (415, "Send application/json"),
     "invalid": (422, "The request does not fit the contract"),
+    "login-delayed": (429, "Too many log-ins failed; wait a moment"),
     "internal": (500, "Something went wrong in the server"),
     "unavailable": (503, "This server cannot serve now; ask another one"),
     "outcome-unknown": (503, "The outcome is not known; ask again with the same command id"),

@@ -28,6 +28,8 @@ Amount = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
 
 Role = Literal["admin", "helpdesk", "auditor", "metrics", "provider"]
+OperatorRole = Literal["admin", "helpdesk", "auditor"]
+OverdraftMode = Literal["default", "individual"]
 JobState = Literal[
     "received",
     "analysed",
@@ -172,10 +174,159 @@ class ReportAnswer(Message, frozen=True, kw_only=True):
 
 
 class Caller(Message, frozen=True, kw_only=True):
-    """Whose token it is, so that a program can say beforehand what will be refused."""
+    """Whose token it is, so that a program can say beforehand what will be refused.
+
+    `person` says that somebody logged in. `limit_each` and `limit_day` bound what may be moved at once and in a day
+    (UTC), None for no limit; `moved_today` counts towards the second. `expires_at` 0: never.
+    """
 
     role: Role
     name: str
+    full_name: str = ""
+    person: bool = False
+    expires_at: Millis = 0
+    limit_each: Amount | None = None
+    limit_day: Amount | None = None
+    moved_today: Amount = 0
+    ledger: "Ledger | None" = None
+
+
+Password = Annotated[str, Meta(min_length=1, max_length=1024)]
+Limit = Annotated[int, Meta(ge=-1, le=2**53)]  # -1: the default of the settings; 0: no limit
+
+
+class LogIn(Message, frozen=True, kw_only=True):
+    name: Name
+    password: Password
+
+
+class LogInAnswer(Message, frozen=True, kw_only=True):
+    """`token` is the person's own until `expires_at`; it is told this once."""
+
+    token: str
+    role: OperatorRole
+    name: str
+    full_name: str = ""
+    expires_at: Millis
+
+
+class ChangePassword(Message, frozen=True, kw_only=True):
+    """The caller's own. All their other tokens end."""
+
+    old: Password
+    new: Password
+
+
+class OperatorView(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may log in. `limit_each` and `limit_day` as they were set (-1: the default of the settings)."""
+
+    name: str
+    full_name: str
+    role: OperatorRole
+    disabled: bool
+    limit_each: int
+    limit_day: int
+    created_at: Millis
+    logged_in_at: Millis = 0
+
+
+class OperatorList(Message, frozen=True, kw_only=True):
+    """Sorted by name; the defaults are those of the settings (0: no limit)."""
+
+    operators: tuple[OperatorView, ...]
+    default_limit_each: int
+    default_limit_day: int
+    ledger: "Ledger"
+
+
+class CreateOperator(Message, frozen=True, kw_only=True):
+    name: Name
+    full_name: Text = ""
+    role: OperatorRole
+    password: Password
+    limit_each: Limit = -1
+    limit_day: Limit = -1
+
+
+class SetOperator(Message, frozen=True, kw_only=True):
+    """Change somebody who may log in; None leaves a value as it is. Where anything but name and limits changes, their
+    tokens end."""
+
+    full_name: Text | None = None
+    role: OperatorRole | None = None
+    disabled: bool | None = None
+    password: Password | None = None
+    limit_each: Limit | None = None
+    limit_day: Limit | None = None
+
+
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
+    """An access token, without itself. `person` says that somebody got it by logging in."""
+
+    token_id: str
+    role: Role
+    name: str
+    person: bool
+    created_at: Millis
+    expires_at: Millis = 0
+    revoked_at: Millis = 0
+
+
+class TokenList(Message, frozen=True, kw_only=True):
+    """Newest first, those that are valid before those that are not."""
+
+    tokens: tuple[TokenView, ...]
+
+
+class CreateToken(Message, frozen=True, kw_only=True):
+    """For a program; of the role provider: a one-time enrolment token. `lifetime_s` 0: until it is revoked."""
+
+    role: Role
+    name: Name
+    lifetime_s: Annotated[int, Meta(ge=0, le=10 * 366 * 86_400)] = 0
+
+
+class TokenCreated(Message, frozen=True, kw_only=True):
+    """`token` is told this once."""
+
+    token: str
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody (`actor`) did `action` to `subject`."""
+
+    audit_id: int
+    at: Millis
+    actor: str
+    role: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+class AuditList(Message, frozen=True, kw_only=True):
+    """Newest first."""
+
+    entries: tuple[AuditEntry, ...]
+
+
+class SettingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting of the cluster. Of a `secret` one the value is not told, only whether there is one ("set" or "")."""
+
+    key: str
+    value: str
+    default: str
+    secret: bool = False
+    fixed: bool = False
+
+
+class SettingList(Message, frozen=True, kw_only=True):
+    settings: tuple[SettingView, ...]
+
+
+class SetSetting(Message, frozen=True, kw_only=True):
+    key: Name
+    value: Annotated[str, Meta(max_length=8192)]
 
 
 # ---------------------------------------------------------------- held jobs
@@ -218,6 +369,13 @@ class DecisionList(Message, frozen=True, kw_only=True):
     decisions: tuple[JobDecision, ...] = ()
 
 
+class TickOff(Message, frozen=True, kw_only=True):
+    """Somebody has looked at a job whose charge was in doubt; it leaves the list of those to look at."""
+
+    command_id: Uuid
+    comment: Text = ""
+
+
 # ---------------------------------------------------------------- money moved by people
 
 
@@ -243,24 +401,109 @@ class SetBalance(Message, frozen=True, kw_only=True):
 
 
 class ConfigureAccount(Message, frozen=True, kw_only=True):
-    """Change what the account may do; None leaves a value as it is."""
+    """Change what the account may do; None leaves a value as it is. An `overdraft` is individual; the mode
+    "default" goes back to the setting's."""
 
     command_id: Uuid
     user_name: Name
     restricted: bool | None = None
     overdraft: Amount | None = None
+    overdraft_mode: OverdraftMode | None = None
     print_jobs: Count | None = None
     print_impressions: Count | None = None
 
 
+class RefundJob(Message, frozen=True, kw_only=True):
+    """Give back what a job was charged: `amount` of it, the part for `pages` of its impressions, or (neither) all that
+    is left. Never more than is left of the charge."""
+
+    command_id: Uuid
+    amount: Annotated[int, Meta(ge=1, le=2**53)] | None = None
+    pages: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    comment: Text = ""
+
+
+class ReverseTransfer(Message, frozen=True, kw_only=True):
+    """Undo an adjustment, a set balance or a refund by a transfer the other way. Once."""
+
+    command_id: Uuid
+    comment: Text = ""
+
+
 class MoneyAnswer(Message, frozen=True, kw_only=True):
-    """`code` is a refusal's code, "" when done. `amount` is what was moved."""
+    """`code` is a refusal's code, "" when done. `amount` is what was moved, `sequence` its transfer's (0: none)."""
 
     code: str = ""
     message: str = ""
     amount: Amount = 0
     balance: Amount = 0
     available: Amount = 0
+    sequence: int = 0
+
+
+# ---------------------------------------------------------------- people changed by people
+
+
+class UserDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a user beside the account; None leaves a value as it is."""
+
+    full_name: Text | None = None
+    email: Text | None = None
+    department: Text | None = None
+    office: Text | None = None
+    notes: Annotated[str, Meta(max_length=8192)] | None = None
+    card_number: Text | None = None
+    card_number2: Text | None = None
+    alias: Text | None = None
+    disabled: bool | None = None
+    disabled_until: Millis | None = None
+
+
+class CreateUser(Message, frozen=True, kw_only=True):
+    """`name` is mapped as print servers' names are."""
+
+    name: Name
+    details: UserDetails = UserDetails()
+
+
+class SetUser(Message, frozen=True, kw_only=True):
+    details: UserDetails
+
+
+class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One user of a list. `row` is its line there, for messages; `balance` is what a new user starts with (None: the
+    setting's initial credit)."""
+
+    row: Count
+    name: Text
+    details: UserDetails = UserDetails()
+    balance: Amount | None = None
+    restricted: bool | None = None
+    overdraft: Amount | None = None
+
+
+class ImportUsers(Message, frozen=True, kw_only=True):
+    """Make or change these users; of one that is there already only the details, and with `update` only. With `dry_run`
+    nothing is done but told."""
+
+    rows: Annotated[tuple[ImportRow, ...], Meta(max_length=500)]
+    update: bool = True
+    dry_run: bool = False
+
+
+class ImportTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a row was refused; the others are done."""
+
+    row: int
+    name: str
+    text: str
+
+
+class ImportAnswer(Message, frozen=True, kw_only=True):
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    troubles: tuple[ImportTrouble, ...] = ()
 
 
 # ---------------------------------------------------------------- providers
@@ -379,13 +622,19 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     email: str = ""
     department: str = ""
     card_number: str = ""
+    card_number2: str = ""
+    alias: str = ""
+    office: str = ""
     notes: str = ""
     balance: int = 0
     reserved: int = 0
     available: int = 0
     overdraft: int = 0
+    overdraft_mode: OverdraftMode = "individual"
     restricted: bool = False
     disabled: bool = False
+    disabled_until: Millis = 0
+    created_at: Millis = 0
     print_jobs: int = 0
     print_impressions: int = 0
 
@@ -401,7 +650,9 @@ class UserList(Message, frozen=True, kw_only=True):
 
 
 class TransferView(msgspec.Struct, frozen=True, kw_only=True):
-    """`amount` is signed as the account's owner sees it; `user_name` is told in lists over all accounts."""
+    """`amount` is signed as the account's owner sees it; `user_name` is told in lists over all accounts. `earlier` is
+    the sequence of the transfer that this one ends or reverses (0: none), `reversed` says that a later one reverses
+    it."""
 
     sequence: int
     at: Millis
@@ -413,6 +664,8 @@ class TransferView(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
     comment: str = ""
     user_name: str = ""
+    earlier: int = 0
+    reversed: bool = False
 
 
 class TransferList(Message, frozen=True, kw_only=True):
@@ -421,6 +674,9 @@ class TransferList(Message, frozen=True, kw_only=True):
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """`charged` is the price of what was printed, `refunded` what was given back of it. `printed` counts the
+    impressions that came out, `impressions` those that the analysis found."""
+
     job_id: str
     state: JobState
     user_name: str
@@ -438,6 +694,11 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Millis = 0
     updated_at: Millis = 0
     cost: int = 0
+    refunded: int = 0
+    printed: int = 0
+    host: str = ""
+    sides: str = ""
+    media: str = ""
 
 
 class JobList(Message, frozen=True, kw_only=True):
@@ -474,13 +735,37 @@ class QueueList(Message, frozen=True, kw_only=True):
 
 
 class SetQueue(Message, frozen=True, kw_only=True):
-    """Change a queue; None leaves a value as it is. `cost` gets the next version."""
+    """Change a queue; None leaves a value as it is. `cost` gets the next version, and goes before
+    `cost_per_impression`."""
 
     cost_per_impression: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     disabled: bool | None = None
     offline_policy: OfflinePolicy | None = None
     partial_charge: PartialCharge | None = None
     hold_jobs: bool | None = None
+    cost: CostRule | None = None
+
+
+class SetQueues(Message, frozen=True, kw_only=True):
+    """Change many queues alike: all of them or, where one is not there, none."""
+
+    queue_ids: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**53)], ...], Meta(min_length=1, max_length=5000)]
+    change: SetQueue
+
+
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
+    """A cost rule that a queue has, or had: since when, and by whom."""
+
+    cost: CostRule
+    at: Millis
+    actor: str
+
+
+class RuleList(Message, frozen=True, kw_only=True):
+    """Newest first."""
+
+    rules: tuple[RuleView, ...]
+    ledger: Ledger
 
 
 Health = Literal["ok", "warning", "error", "draining", "unknown"]

@@ -130,7 +130,12 @@ def printed_by(run: RunRecord, partial_charge: PartialCharge = "whole") -> tuple
 
 
 def whole(facts: JobFacts) -> Printed:
-    return Printed(impressions=facts.impressions, sheets=facts.sheets, color_impressions=facts.color_impressions)
+    return Printed(
+        impressions=facts.impressions,
+        sheets=facts.sheets,
+        color_impressions=facts.color_impressions,
+        media=facts.media,
+    )
 
 
 def part_of(facts: JobFacts, impressions: int) -> Printed:
@@ -139,7 +144,8 @@ def part_of(facts: JobFacts, impressions: int) -> Printed:
     """
     done = min(impressions, facts.impressions)
     sheets = -(-done * facts.sheets // facts.impressions) if facts.impressions else 0
-    return Printed(impressions=done, sheets=sheets, color_impressions=min(done, facts.color_impressions))
+    color = min(done, facts.color_impressions)
+    return Printed(impressions=done, sheets=sheets, color_impressions=color, media=facts.media)
 
 
 def charge(runs: Iterable[RunRecord], partial_charge: PartialCharge = "whole") -> tuple[Printed, bool]:
@@ -154,6 +160,7 @@ def charge(runs: Iterable[RunRecord], partial_charge: PartialCharge = "whole") -
         impressions=sum(part.impressions for part in parts),
         sheets=sum(part.sheets for part in parts),
         color_impressions=sum(part.color_impressions for part in parts),
+        media=max(parts, key=lambda part: part.impressions).media if parts else "",
     )
     return total, any(estimated for _, estimated in largest.values())
 

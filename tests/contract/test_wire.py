@@ -17,14 +17,20 @@ from backend.wire.errors import PROBLEMS, Problem, problem
 from backend.wire.messages import (
     VERSION,
     Adjust,
+    AuditEntry,
+    AuditList,
     Authorise,
     AuthoriseAnswer,
     Caller,
     CancelJob,
+    ChangePassword,
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
     ConfigureAccount,
+    CreateOperator,
+    CreateToken,
+    CreateUser,
     DatabaseSwitchover,
     DatabaseView,
     DecisionList,
@@ -33,6 +39,10 @@ from backend.wire.messages import (
     Event,
     Heartbeat,
     HeartbeatAnswer,
+    ImportAnswer,
+    ImportRow,
+    ImportTrouble,
+    ImportUsers,
     JobActionAnswer,
     JobDecision,
     JobFacts,
@@ -40,12 +50,16 @@ from backend.wire.messages import (
     JobList,
     JobView,
     Ledger,
+    LogIn,
+    LogInAnswer,
     MediaCount,
     Member,
     MemberList,
     Message,
     MoneyAnswer,
     Objection,
+    OperatorList,
+    OperatorView,
     Plan,
     Printing,
     ProviderView,
@@ -53,29 +67,58 @@ from backend.wire.messages import (
     QueuePolicy,
     QueueReport,
     QueueView,
+    RefundJob,
     ReleaseJob,
     Report,
     ReportAnswer,
+    ReverseTransfer,
+    RuleList,
+    RuleView,
     Run,
     ServerContact,
     ServerView,
     SetBalance,
+    SetOperator,
     SetQueue,
+    SetQueues,
+    SetSetting,
+    SettingList,
+    SettingView,
+    SetUser,
     Supply,
+    TickOff,
+    TokenCreated,
+    TokenList,
+    TokenView,
     Topology,
     TransferList,
     TransferView,
+    UserDetails,
     UserList,
     UserView,
 )
-from backend.wire.pricing import Printed, SimpleCost
+from backend.wire.pricing import MediaCost, PageCost, Printed, SimpleCost, StandardCost
 
 GOLDEN = Path(__file__).with_name("golden")
 COMMAND = "0193a5f0-0000-7000-8000-000000000001"
 JOB = "0193a5f0-0000-7000-8000-000000000002"
 AT = 1_795_000_000_000
 LEDGER = Ledger(currency="EUR", decimals=4)
-RULE = SimpleCost(per_impression=500, version=3)
+RULE = SimpleCost(per_impression=500, version=3, duplex_discount=10, grayscale_discount=20, grayscale_printer=True)
+PAGES = PageCost(grayscale_simplex=500, grayscale_duplex=400, color_simplex=2500, color_duplex=2400)
+TABLE = StandardCost(default=PAGES, media=(MediaCost(media="a3", cost=PAGES),), version=4, grayscale_printer=True)
+DETAILS = UserDetails(
+    full_name="Anna Müller",
+    email="anna@uni.example",
+    department="Physics",
+    office="B 12",
+    notes="",
+    card_number="4711",
+    card_number2="4712",
+    alias="am17",
+    disabled=True,
+    disabled_until=1_795_000_000_000,
+)
 PRINTING = Printing(spool_id="spool-1", cups_job_id=17, time_at_creation=1_795_000_000, time_at_completed=0)
 FACTS = JobFacts(
     impressions=6,
@@ -114,6 +157,11 @@ JOB_VIEW = JobView(
     created_at=AT,
     updated_at=AT + 1,
     cost=3000,
+    refunded=1000,
+    printed=6,
+    host="client-7",
+    sides="two-sided-long-edge",
+    media="iso_a4_210x297mm",
 )
 QUEUE_VIEW = QueueView(
     queue_id=4,
@@ -177,7 +225,7 @@ SAMPLES: dict[str, Message | Problem] = {
         **IDENTITY,
         revision=1,
         outcome="completed",
-        printed=Printed(impressions=6, sheets=3, color_impressions=2),
+        printed=Printed(impressions=6, sheets=3, color_impressions=2, media="iso_a4_210x297mm"),
         estimated=True,
         offline=True,
         possible_duplicate=True,
@@ -191,7 +239,78 @@ SAMPLES: dict[str, Message | Problem] = {
     "report_answer": ReportAnswer(
         job_id=JOB, state="completed", charged=3000, balance=-2000, available=-2500, marks=("estimated", "offline")
     ),
-    "caller": Caller(role="helpdesk", name="desk-1"),
+    "caller": Caller(
+        role="helpdesk",
+        name="maria",
+        full_name="Maria Berg",
+        person=True,
+        expires_at=AT,
+        limit_each=50_000,
+        limit_day=200_000,
+        moved_today=5000,
+        ledger=LEDGER,
+    ),
+    "log_in": LogIn(name="maria", password="correct horse"),
+    "log_in_answer": LogInAnswer(
+        token="ik_token", role="helpdesk", name="maria", full_name="Maria Berg", expires_at=AT
+    ),
+    "change_password": ChangePassword(old="correct horse", new="battery staple"),
+    "operator_list": OperatorList(
+        operators=(
+            OperatorView(
+                name="maria",
+                full_name="Maria Berg",
+                role="helpdesk",
+                disabled=True,
+                limit_each=-1,
+                limit_day=0,
+                created_at=AT,
+                logged_in_at=AT + 1,
+            ),
+        ),
+        default_limit_each=50_000,
+        default_limit_day=0,
+        ledger=LEDGER,
+    ),
+    "create_operator": CreateOperator(
+        name="maria", full_name="Maria Berg", role="helpdesk", password="correct horse", limit_each=50_000, limit_day=0
+    ),
+    "set_operator": SetOperator(
+        full_name="Maria Berg", role="auditor", disabled=False, password="new one", limit_each=-1, limit_day=0
+    ),
+    "token_list": TokenList(
+        tokens=(
+            TokenView(
+                token_id="0a1b2c3d4e5f6071",
+                role="metrics",
+                name="prometheus",
+                person=True,
+                created_at=AT,
+                expires_at=AT + 1,
+                revoked_at=AT + 2,
+            ),
+        )
+    ),
+    "create_token": CreateToken(role="metrics", name="prometheus", lifetime_s=86_400),
+    "token_created": TokenCreated(token="ik_token"),
+    "audit_list": AuditList(
+        entries=(
+            AuditEntry(
+                audit_id=9,
+                at=AT,
+                actor="helpdesk:maria",
+                role="helpdesk",
+                action="user-opened",
+                subject="anna",
+                detail="",
+            ),
+        )
+    ),
+    "setting_list": SettingList(
+        settings=(SettingView(key="users.initial-credit", value="0", default="0", secret=True, fixed=True),)
+    ),
+    "set_setting": SetSetting(key="users.initial-credit", value="50000"),
+    "tick_off": TickOff(command_id=COMMAND, comment="asked the printer"),
     "release_job": ReleaseJob(command_id=COMMAND),
     "cancel_job": CancelJob(command_id=COMMAND, reason="printed by mistake"),
     "job_action_answer": JobActionAnswer(code="job-not-held", message="This job is not held.", state="printing"),
@@ -203,9 +322,30 @@ SAMPLES: dict[str, Message | Problem] = {
     ),
     "set_balance": SetBalance(command_id=COMMAND, user_name="anna", balance=10_000, comment="new term"),
     "configure_account": ConfigureAccount(
-        command_id=COMMAND, user_name="anna", restricted=True, overdraft=0, print_jobs=3, print_impressions=9
+        command_id=COMMAND,
+        user_name="anna",
+        restricted=True,
+        overdraft=0,
+        overdraft_mode="individual",
+        print_jobs=3,
+        print_impressions=9,
     ),
-    "money_answer": MoneyAnswer(code="", message="", amount=-500, balance=9500, available=6500),
+    "money_answer": MoneyAnswer(code="", message="", amount=-500, balance=9500, available=6500, sequence=7),
+    "refund_job": RefundJob(command_id=COMMAND, amount=500, pages=1, comment="paper jam"),
+    "reverse_transfer": ReverseTransfer(command_id=COMMAND, comment="wrong person"),
+    "create_user": CreateUser(name="anna", details=DETAILS),
+    "set_user": SetUser(details=DETAILS),
+    "import_users": ImportUsers(
+        rows=(ImportRow(row=2, name="anna", details=DETAILS, balance=10_000, restricted=True, overdraft=0),),
+        update=False,
+        dry_run=True,
+    ),
+    "import_answer": ImportAnswer(
+        created=1,
+        updated=2,
+        unchanged=3,
+        troubles=(ImportTrouble(row=4, name="bob", text="another user has that card"),),
+    ),
     "enroll": Enroll(token="ik_token", secret="s" * 43, name="print1", host="print1.example"),
     "enroll_answer": EnrollAnswer(provider_id=7, name="print1", generation=2, members=(MEMBER,)),
     "heartbeat": Heartbeat(
@@ -257,13 +397,19 @@ SAMPLES: dict[str, Message | Problem] = {
                 email="anna@uni.example",
                 department="Physics",
                 card_number="4711",
+                card_number2="4712",
+                alias="am17",
+                office="B 12",
                 notes="",
                 balance=1000,
                 reserved=500,
                 available=500,
                 overdraft=0,
+                overdraft_mode="default",
                 restricted=True,
                 disabled=False,
+                disabled_until=AT,
+                created_at=AT,
                 print_jobs=3,
                 print_impressions=9,
             ),
@@ -285,6 +431,8 @@ SAMPLES: dict[str, Message | Problem] = {
                 actor="provider:print1",
                 comment="",
                 user_name="anna",
+                earlier=2,
+                reversed=True,
             ),
         ),
         ledger=LEDGER,
@@ -292,8 +440,15 @@ SAMPLES: dict[str, Message | Problem] = {
     "job_list": JobList(jobs=(JOB_VIEW,), ledger=LEDGER),
     "queue_list": QueueList(queues=(QUEUE_VIEW,), ledger=LEDGER),
     "set_queue": SetQueue(
-        cost_per_impression=150, disabled=True, offline_policy="hold", partial_charge="nothing", hold_jobs=True
+        cost_per_impression=150,
+        disabled=True,
+        offline_policy="hold",
+        partial_charge="nothing",
+        hold_jobs=True,
+        cost=TABLE,
     ),
+    "set_queues": SetQueues(queue_ids=(4, 5), change=SetQueue(disabled=True)),
+    "rule_list": RuleList(rules=(RuleView(cost=TABLE, at=AT, actor="admin:anna"),), ledger=LEDGER),
     "topology": Topology(
         cluster="c",
         seen_by="server-1",

@@ -28,7 +28,10 @@ async def get_property(caller: Caller, server: str, printer: str, name: str) -> 
 
 
 async def get_cost(caller: Caller, server: str, printer: str) -> Decimal:
-    return money((await _record(caller, server, printer)).per_impression, caller.ledger.decimals)
+    price = (await _record(caller, server, printer)).per_impression
+    if price is None:
+        raise Fault(Code.COST_MODEL_INVALID, "The printer has another cost model than SIMPLE")
+    return money(price, caller.ledger.decimals)
 
 
 async def set_cost(caller: Caller, server: str, printer: str, cost: int) -> bool:

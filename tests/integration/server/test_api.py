@@ -27,6 +27,7 @@ from backend.wire.messages import (
     TransferList,
     UserList,
 )
+from backend.wire.pricing import SimpleCost
 from tests.support.api import SECRET, Api, authorise, eventually, heartbeat, report, scene
 
 
@@ -44,7 +45,7 @@ def test_a_job_is_charged_and_everybody_sees_it(url: str) -> None:
     async def play(server: Api) -> None:
         beat = await server.ask("POST", "/api/v1/heartbeat", HeartbeatAnswer, heartbeat("office"), role="provider")
         assert [policy.name for policy in beat.queues] == ["office"]
-        assert beat.queues[0].cost.per_impression == 500
+        assert beat.queues[0].cost == SimpleCost(per_impression=500)
         assert [member.url for member in beat.members] == ["http://server-1"]
         job_id = await charge(server, "DOMAIN\\Anna")
 
@@ -119,18 +120,17 @@ def test_a_queue_gets_a_new_price_with_a_new_version(url: str) -> None:
         change = SetQueue(cost_per_impression=200, disabled=True, offline_policy="hold")
         changed = await server.ask("POST", f"/api/v1/queues/{queue_id}", QueueList, change)
         queue = changed.queues[0]
-        assert (queue.cost.per_impression, queue.cost.version, queue.disabled, queue.offline_policy) == (
-            200,
-            2,
-            True,
-            "hold",
-        )
+        assert queue.cost == SimpleCost(per_impression=200, version=2)
+        assert (queue.disabled, queue.offline_policy) == (True, "hold")
         refused = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, authorise(), role="provider")
         assert (refused.decision, refused.code) == ("denied", "printer-disabled")
 
         async def told() -> bool:
             beat = await server.ask("POST", "/api/v1/heartbeat", HeartbeatAnswer, heartbeat("office"), role="provider")
-            return beat.queues[0].cost.per_impression == 200 and beat.queues[0].offline_policy == "hold"
+            return (
+                beat.queues[0].cost == SimpleCost(per_impression=200, version=2)
+                and beat.queues[0].offline_policy == "hold"
+            )
 
         await eventually(told)
         assert (await server.refused("POST", "/api/v1/queues/999", change)).code == "not-found"
