@@ -153,7 +153,9 @@ async def read_rights(client: ApiClient) -> Rights | None:
     """What this token may do: to the cluster, asked by a dry run, which does nothing, and to jobs, by its role. None
     where no server told."""
     try:
-        return replace(await _cluster_rights(client), desk=await _no_desk(client))
+        rights = await _cluster_rights(client)
+        caller, desk = await _desk_rights(client)
+        return replace(rights, desk=desk, caller=caller)
     except NoServer:
         return None
 
@@ -168,15 +170,15 @@ async def _cluster_rights(client: ApiClient) -> Rights:
     return Rights(True)
 
 
-async def _no_desk(client: ApiClient) -> str:
-    """Why jobs may not be released and canceled, "" where they may."""
+async def _desk_rights(client: ApiClient) -> tuple[Caller | None, str]:
+    """Whose token it is, and why jobs may not be released and canceled with it, "" where they may."""
     try:
         caller = await client.call("GET", "me", None, Caller, timeout_s=TIMEOUT_S)
     except ServerProblem as error:
-        return f"this server does not offer it ({error.problem.title.lower()})"
+        return None, f"this server does not offer it ({error.problem.title.lower()})"
     if caller.role in ("admin", "helpdesk"):
-        return ""
-    return f"this access token’s role, {caller.role}, does not allow it; it takes the role helpdesk or admin"
+        return caller, ""
+    return caller, f"this access token’s role, {caller.role}, does not allow it; it takes the role helpdesk or admin"
 
 
 async def ask_plan(client: ApiClient, verb: Verb, subject: str) -> Plan:

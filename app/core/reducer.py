@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from app.core.events import joined
-from backend.wire.messages import ClusterEvent, JobView, Ledger, Topology
+from backend.wire.messages import Caller, ClusterEvent, JobView, Ledger, Topology
 
 JOB_WINDOW: Final = 500
 """How many of the newest jobs stay in memory; older ones are fetched page by page when somebody scrolls there."""
@@ -44,11 +44,12 @@ class Connection:
 @dataclass(frozen=True, slots=True)
 class Rights:
     """Whether this token may act on the cluster, as a server said; `reason` where it may not. `desk` says why it may
-    not release and cancel jobs, "" where it may."""
+    not release and cancel jobs, "" where it may; `caller` whose token it is, None where no server told."""
 
     allowed: bool
     reason: str = ""
     desk: str = ""
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
