@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -472,16 +472,18 @@ def _store(database: Database) -> Store:
     return PostgresqlStore(database.url.conninfo())
 
 
-def _provider_of_missing(database: Database) -> Callable[[Missing], Awaitable[None]]:
-    """Makes users and queues that a job meets for the first time, each set in a transaction of its own."""
+def _provider_of_missing(database: Database) -> Callable[[Missing], Awaitable[Mapping[str, str]]]:
+    """Makes users and queues that a job meets for the first time, each set in a transaction of its own; tells which
+    names are aliases, and whose."""
 
-    def make(conn: sa.Connection, missing: Missing) -> None:
-        provision_users(conn, missing.users)
+    def make(conn: sa.Connection, missing: Missing) -> Mapping[str, str]:
+        aliases = provision_users(conn, missing.users)
         provision_queues(conn, missing.queues)
+        return aliases
 
-    async def provide(missing: Missing) -> None:
+    async def provide(missing: Missing) -> Mapping[str, str]:
         try:
-            await database.write(make, missing)
+            return await database.write(make, missing)
         except DatabaseError as error:
             raise ConnectionFault(str(error), commit_sent=False) from error
 

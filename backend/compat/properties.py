@@ -1,7 +1,7 @@
 """The properties of users and printers by PaperCut's names: how each is read, and what setting it means. Pure.
 
 Every name that PaperCut documents is known here. One whose meaning Inkeeper does not have reads as what it amounts to
-(no second card: "", no cost adjustment: "-1") and cannot be set, so that a client which asks for all 32 at once gets
+(no home folder: "", no cost adjustment: "-1") and cannot be set, so that a client which asks for all 32 at once gets
 them and one that tries to change such a thing is told.
 """
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from backend.compat.faults import Code, Fault, property_invalid
 from backend.compat.xmlrpc import is_number, number_text
+from backend.wire.names import map_user_name
 from backend.wire.pricing import minor_units
 
 MAX_LINE = 255
@@ -30,6 +31,8 @@ class UserRecord:
     office: str
     notes: str
     card_number: str
+    card_number2: str
+    alias: str
     internal: bool
     disabled: bool
     balance: int
@@ -151,6 +154,12 @@ def _email(_name: str, value: str, _decimals: int) -> Change:
     return Detail("email", checked_email(value))
 
 
+def _alias(name: str, value: str, _decimals: int) -> Change:
+    """Stored as names are, since that is what it stands for; "" for none."""
+    line = checked_line(name, value)
+    return Detail("alias", map_user_name(line) if line else "")
+
+
 def _notes(name: str, value: str, _decimals: int) -> Change:
     if len(value) > MAX_NOTES:
         raise Fault(Code.GENERAL, f"The {name} are longer than {MAX_NOTES} characters")
@@ -212,12 +221,14 @@ def _fixed(text: str) -> UserProperty:
 
 
 _CARD = UserProperty(lambda user: user.card_number, _line("card_number"))
-_NO_CARD = _fixed("")
+_CARD2 = UserProperty(lambda user: user.card_number2, _line("card_number2"))
 
 USER_PROPERTIES: Final[Mapping[str, UserProperty]] = {
     "balance": UserProperty(lambda user: _money_text(user.balance, user.decimals), _balance),
     "primary-card-number": _CARD,
     "card-number": _CARD,
+    "secondary-card-number": _CARD2,
+    "card-number2": _CARD2,
     "department": UserProperty(lambda user: user.department, _line("department")),
     "disabled-print": UserProperty(lambda user: _flag_text(user.disabled), _disabled),
     "email": UserProperty(lambda user: user.email, _email),
@@ -229,6 +240,7 @@ USER_PROPERTIES: Final[Mapping[str, UserProperty]] = {
     "print-stats.job-count": UserProperty(lambda user: str(user.print_jobs), _statistic("print_jobs")),
     "print-stats.page-count": UserProperty(lambda user: str(user.print_impressions), _statistic("print_impressions")),
     "restricted": UserProperty(lambda user: _flag_text(user.restricted), _restricted),
+    "username-alias": UserProperty(lambda user: user.alias, _alias),
     # What Inkeeper does not have, told as what it amounts to.
     "account-selection.mode": _fixed("AUTO_CHARGE_TO_PERSONAL_ACCOUNT"),
     "account-selection.can-charge-personal": _fixed("true"),
@@ -236,8 +248,6 @@ USER_PROPERTIES: Final[Mapping[str, UserProperty]] = {
     "account-selection.can-charge-shared-by-pin": _fixed("false"),
     "auto-release-jobs": _fixed("false"),
     "auto-shared-account": _fixed(""),
-    "card-number2": _NO_CARD,
-    "secondary-card-number": _NO_CARD,
     "delegated-groups": _fixed(""),
     "delegated-users": _fixed(""),
     "disabled-net": _fixed("false"),
@@ -250,7 +260,6 @@ USER_PROPERTIES: Final[Mapping[str, UserProperty]] = {
     "other-emails": _fixed(""),
     "printer-cost-adjustment-rate-percent": _fixed("-1"),
     "unauthenticated": _fixed("false"),
-    "username-alias": _fixed(""),
 }
 
 PRINTER_PROPERTIES: Final[Mapping[str, Callable[[PrinterRecord], str]]] = {

@@ -43,7 +43,7 @@ def user_names(conn: sa.Connection, offset: int, limit: int) -> list[str]:
 def user_record(conn: sa.Connection, name: str, decimals: int) -> UserRecord | None:
     columns = (
         user.c.name, user.c.full_name, user.c.email, user.c.department, user.c.office, user.c.notes,
-        user.c.card_number, user.c.internal, user.c.disabled, user.c.disabled_until,
+        user.c.card_number, user.c.card_number2, user.c.alias, user.c.internal, user.c.disabled, user.c.disabled_until,
         account.c.credits_posted, account.c.debits_posted, account.c.overdraft, account.c.restricted,
         account.c.print_jobs, account.c.print_impressions,
     )  # fmt: skip
@@ -59,6 +59,8 @@ def user_record(conn: sa.Connection, name: str, decimals: int) -> UserRecord | N
         office=row.office,
         notes=row.notes,
         card_number=row.card_number,
+        card_number2=row.card_number2,
+        alias=row.alias,
         internal=row.internal,
         disabled=is_disabled(row.disabled, row.disabled_until, now_ms(conn)),
         balance=row.credits_posted - row.debits_posted,

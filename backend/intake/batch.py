@@ -3,16 +3,20 @@
 A batch that fails on its data runs again one by one, so that one bad command costs only itself an answer.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
 
 from backend.intake import fold
 from backend.intake.errors import BatchRejected, ConnectionFault, StoreFault
 from backend.intake.model import Command, Missing, Policy
 from backend.intake.store import Session
+from backend.wire.messages import Authorise, Report
 
 MAX_PROVISION_ROUNDS = 4
 
-Provide = Callable[[Missing], Awaitable[None]]
+Provide = Callable[[Missing], Awaitable[Mapping[str, str] | None]]
+"""Makes what is missing; of the names that are somebody's alias it makes nothing, and tells whose: alias -> user."""
 Outcome = str | None | StoreFault
 
 
@@ -52,7 +56,9 @@ async def _transaction(
         missing = fold.missing(commands, rows, policy.create_users)
         if missing:
             await session.abort()
-            await provide(missing)
+            if aliases := await provide(missing):
+                commands = [_of_owner(command, aliases) for command in commands]
+                reads = msgspec.structs.replace(fold.reads(commands), account_ids=reads.account_ids)
         elif unlocked := fold.unlocked(commands, rows):
             await session.abort()
             reads.account_ids = sorted({*reads.account_ids, *unlocked})
@@ -61,3 +67,12 @@ async def _transaction(
             await session.commit(writes)
             return results
     raise BatchRejected("users or queues of this batch could not be made")
+
+
+def _of_owner(command: Command, aliases: Mapping[str, str]) -> Command:
+    """The command as it is about the user whose alias it names; what it was asked with stays its fingerprint."""
+    body = command.body
+    if isinstance(body, Authorise | Report) and body.user_name in aliases:
+        body = msgspec.structs.replace(body, user_name=aliases[body.user_name])
+        return msgspec.structs.replace(command, body=body)
+    return command

@@ -89,6 +89,12 @@ def decisions(conn: sa.Connection) -> Decisions:
     return {provider_id: tuple(decided) for provider_id, decided in found.items()}
 
 
+def redact_jobs(conn: sa.Connection, account_id: int, name: str) -> None:
+    """Take the person out of an account's jobs: `name` for the user's, no title, no host. Counts and money stay."""
+    blank = {"user_name": name, "title": "", "host": ""}
+    conn.execute(sa.update(job).where(job.c.account_id == account_id).values(**blank))
+
+
 def _why(code: str, reason: str) -> str:
     """For the person whose job was canceled."""
     text = REFUSALS["hold-expired" if code == "hold-expired" else "canceled-by-operator"]

@@ -1,4 +1,12 @@
-"""What people.service may raise. PeopleError ├── NameTaken  ├── CardTaken  └── UserUnknown."""
+"""What people.service may raise.
+
+PeopleError
+├── NameTaken    there is a user of that name, or somebody has it as an alias
+├── AliasTaken   the alias is another user's, or another user's name
+├── CardTaken    another user has that card
+├── UserUnknown  there is no user of that name
+└── UserBusy     jobs of the user hold money that is reserved
+"""
 
 
 class PeopleError(Exception):
@@ -6,7 +14,11 @@ class PeopleError(Exception):
 
 
 class NameTaken(PeopleError):
-    """There is a user of that name."""
+    """There is a user of that name, or somebody has it as an alias."""
+
+
+class AliasTaken(PeopleError):
+    """Another user has that alias, or it is another user's name."""
 
 
 class CardTaken(PeopleError):
@@ -15,3 +27,7 @@ class CardTaken(PeopleError):
 
 class UserUnknown(PeopleError):
     """There is no user of that name."""
+
+
+class UserBusy(PeopleError):
+    """Jobs of the user hold money that is reserved: they must end first."""

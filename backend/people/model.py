@@ -20,6 +20,8 @@ class UserChange(msgspec.Struct, frozen=True, kw_only=True):
     office: str | None = None
     notes: str | None = None
     card_number: str | None = None
+    card_number2: str | None = None
+    alias: str | None = None
     card_pin_hash: str | None = None
     password_hash: str | None = None
     disabled: bool | None = None

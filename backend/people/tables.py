@@ -37,8 +37,8 @@ Index(
     sqlite_where=user.c.card_number != "",
 )
 
-# What people are found by: the words of name, full name, email and card, in lower case. Compared byte by byte ("C"), so
-# that a prefix is one range of the index on both engines, whatever the database's own collation is.
+# What people are found by: the words of name, alias, full name, email and cards, in lower case. Compared byte by byte
+# ("C"), so that a prefix is one range of the index on both engines, whatever the database's own collation is.
 Word = String(64).with_variant(String(64, collation="C"), "postgresql")
 
 user_word = Table(

@@ -15,13 +15,22 @@ LAST_CHARACTER = "\U0010ffff"
 _PARTS = re.compile(r"[^\W_]+")
 
 
-def words_of(name: str, full_name: str, email: str, card_number: str) -> frozenset[str]:
+def words_of(
+    name: str, full_name: str, email: str, card_number: str, card_number2: str = "", alias: str = ""
+) -> frozenset[str]:
     """At most MAX_WORDS words of at most MAX_WORD characters."""
     found: dict[str, None] = {}
-    for text, whole in ((name, True), (email, True), (card_number, True), (full_name, False)):
+    for text, whole, in_parts in (
+        (name, True, True),
+        (alias, True, True),
+        (email, True, False),
+        (card_number, True, False),
+        (card_number2, True, False),
+        (full_name, False, True),
+    ):
         folded = fold(text)
         pieces = [folded] if whole else folded.split()
-        if text is not email and text is not card_number:
+        if in_parts:
             pieces += _PARTS.findall(folded)
         for piece in pieces:
             found.setdefault(piece[:MAX_WORD])

@@ -18,7 +18,7 @@ from backend.compat.properties import (
     user_property,
 )
 from backend.compat.queries import count_users, user_exists, user_names
-from backend.people.errors import CardTaken, NameTaken, UserUnknown
+from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserUnknown
 from backend.people.model import UserChange
 from backend.people.passwords import hash_secret
 from backend.people.service import create_user, update_user
@@ -118,11 +118,14 @@ async def _update(caller: Caller, user: str, change: UserChange) -> None:
         raise user_unknown(user) from error
     except CardTaken as error:
         raise _card_taken(user, change) from error
+    except AliasTaken as error:
+        raise Fault(Code.ALIAS_TAKEN, f'The alias "{change.alias}" is another user\'s') from error
 
 
 def _card_taken(user: str, change: UserChange) -> Fault:
     """A PHP client reads the number out of this text by `/.* number for user .* Card number: (.*)/`."""
-    text = f'The card number for user "{user}" belongs to another user. Card number: {change.card_number}'
+    cards = ", ".join(filter(None, (change.card_number, change.card_number2)))
+    text = f'The card number for user "{user}" belongs to another user. Card number: {cards}'
     return Fault(Code.GENERAL, text)
 
 

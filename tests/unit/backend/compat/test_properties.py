@@ -27,6 +27,8 @@ BOB = UserRecord(
     office="1.02",
     notes="likes\ntrees",
     card_number="007",
+    card_number2="0815",
+    alias="b.ross",
     internal=True,
     disabled=False,
     balance=12_345_600,
@@ -91,6 +93,9 @@ def test_every_documented_property_can_be_read(name: str) -> None:
         ("internal", "true"),
         ("card-number", "007"),
         ("primary-card-number", "007"),
+        ("secondary-card-number", "0815"),
+        ("card-number2", "0815"),
+        ("username-alias", "b.ross"),
         ("full-name", "Bob Ross"),
         ("notes", "likes\ntrees"),
         ("print-stats.job-count", "3"),
@@ -125,6 +130,10 @@ def test_a_ledger_of_whole_units_is_told_as_a_double_too() -> None:
         ("disabled-print", "TRUE", Detail("disabled", True)),
         ("primary-card-number", "007", Detail("card_number", "007")),
         ("card-number", "", Detail("card_number", "")),
+        ("secondary-card-number", " 1 ", Detail("card_number2", "1")),
+        ("card-number2", "", Detail("card_number2", "")),
+        ("username-alias", " CAMPUS\\B.Ross ", Detail("alias", "b.ross")),
+        ("username-alias", "", Detail("alias", "")),
     ],
 )
 def test_change(name: str, value: str, change: Change) -> None:
@@ -194,4 +203,5 @@ def test_what_can_be_set_is_what_the_documentation_says() -> None:
     assert {name for name, found in USER_PROPERTIES.items() if found.change} == {
         "balance", "card-number", "primary-card-number", "department", "disabled-print", "email", "full-name", "notes",
         "office", "overdraft-amount", "print-stats.job-count", "print-stats.page-count", "restricted",
+        "secondary-card-number", "card-number2", "username-alias",
     }  # fmt: skip
