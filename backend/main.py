@@ -26,6 +26,7 @@ from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
 from backend.api.metrics import MetricsSettings
 from backend.api.picture import Picture
+from backend.api.policy_watch import PolicyWatch
 from backend.api.server import Listener, ListenError, TlsSettings, bind, check_tls, serve, split_address
 from backend.api.services import Services
 from backend.base import cli, logs, notify
@@ -57,17 +58,15 @@ from backend.jobs.service import overdue_holds, silent_jobs
 from backend.notices.mail import Mailer, MailSettings
 from backend.notices.notifier import EVERY_S as NOTIFY_EVERY_S
 from backend.notices.notifier import Notifier
-from backend.operations import backup as backup_command
 from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
-from backend.operations import restore as restore_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
 
 PROGRAM = "inkeeper-server"
 DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
-LATER = ("command", "verify")
+LATER = ("command", "backup", "restore", "verify")
 CLOSE_WITHIN_S = 1.5
 COLLECT_AFTER = (10_000, 20, 20)  # objects, and young collections in old ones
 READY_WITHIN_S = 2.0
@@ -151,12 +150,6 @@ def _parser() -> cli.Parser:
     members = commands.add_parser("cluster", help="see and change the cluster of servers")
     members.set_defaults(run=run_cluster)
     cluster_command.add_parser(members)
-    save = commands.add_parser("backup", help="write all of the database into a file, while servers run")
-    save.set_defaults(run=run_backup)
-    backup_command.add_parser(save)
-    back = commands.add_parser("restore", help="make a backup the database, while no server runs")
-    back.set_defaults(run=run_restore)
-    restore_command.add_parser(back)
     for name in LATER:
         later = commands.add_parser(name, help="not available in this version")
         later.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -234,16 +227,6 @@ def run_cluster(options: argparse.Namespace, settings: ServerSettings) -> int:
             return database_command.run(options, database, settings.database, _person())
         found: int = options.cluster_run(options, database, settings.cluster, _person())
     return found
-
-
-def run_backup(options: argparse.Namespace, settings: ServerSettings) -> int:
-    """`inkeeper-server backup FILE`."""
-    return backup_command.run(options, settings.database)
-
-
-def run_restore(options: argparse.Namespace, settings: ServerSettings) -> int:
-    """`inkeeper-server restore FILE`."""
-    return restore_command.run(options, settings.database, _person())
 
 
 def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> int:
@@ -377,8 +360,10 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     agent.load = lambda: Load(max(0, services.under_way - hub.stream_count), hub.stream_count)
     with contextlib.suppress(DatabaseAway):
         await agent.refresh()
+        await services.policy_watch.look()
     services.intake.start()
     hub.start()
+    services.policy_watch.start()
     services.heartbeats.start()
     services.picture.start()
     services.database_watch.start()
@@ -389,6 +374,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     finally:
         services.draining = True
         for close in (
+            services.policy_watch.close,
             services.heartbeats.close,
             services.picture.close,
             services.database_watch.close,
@@ -422,15 +408,17 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
     hub = EventHub(database, lambda: agent.snapshot, describe_jobs)
     store = _store(database)
     patroni = Patroni(() if database.is_sqlite else addresses(settings.database.patroni, database.url.hosts))
+    intake = Intake(
+        store,
+        Policy(ledger=ledger),
+        _provider_of_missing(database),
+        first_stripe=secrets.randbelow(32) * store.lanes,
+        on_commit=hub.wake,
+    )
     return Services(
         database=database,
-        intake=Intake(
-            store,
-            Policy(ledger=ledger),
-            _provider_of_missing(database),
-            first_stripe=secrets.randbelow(32) * store.lanes,
-            on_commit=hub.wake,
-        ),
+        intake=intake,
+        policy_watch=PolicyWatch(database, intake),
         agent=agent,
         hub=hub,
         tokens=TokenCache(database, clock),

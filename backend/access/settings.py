@@ -21,6 +21,10 @@ INITIAL_CREDIT: Final = "users.initial-credit"
 DEFAULT_RESTRICTED: Final = "users.default-restricted"
 DEFAULT_OVERDRAFT: Final = "users.default-overdraft"
 DEFAULT_COST: Final = "printers.default-cost"
+CREATE_USERS: Final = "users.create-at-first-print"
+LIMIT_EACH: Final = "helpdesk.limit-per-adjustment"  # 0: none
+LIMIT_DAY: Final = "helpdesk.limit-per-day"  # 0: none
+TOKEN_LIFETIME_S: Final = "access.token-lifetime-s"  # of who logs in
 HELD_TIMEOUT_S: Final = "jobs.held-timeout-s"  # 0: a held job waits for ever
 
 
@@ -51,6 +55,11 @@ def _seconds(key: str, value: str) -> None:
         raise SettingInvalid(f"{key} is a whole number of seconds, 0 or more")
 
 
+def _lifetime(key: str, value: str) -> None:
+    if not value.isdecimal() or not 60 <= int(value) <= 366 * 86_400:
+        raise SettingInvalid(f"{key} is a whole number of seconds, from a minute to a year")
+
+
 def _switch(key: str, value: str) -> None:
     if value not in ("true", "false"):
         raise SettingInvalid(f"{key} is true or false")
@@ -66,6 +75,10 @@ KNOWN: Final[Mapping[str, Known]] = {
     DEFAULT_OVERDRAFT: Known("0", _amount),
     DEFAULT_COST: Known("500", _amount),
     HELD_TIMEOUT_S: Known("86400", _seconds),
+    CREATE_USERS: Known("true", _switch),
+    LIMIT_EACH: Known("0", _amount),
+    LIMIT_DAY: Known("0", _amount),
+    TOKEN_LIFETIME_S: Known("43200", _lifetime),
     "auth.webservices.auth-token": Known("", _text, secret=True),
     "auth.webservices.allowed-addresses": Known("", _text),
     "health.api.key": Known("", _text, secret=True),
@@ -79,6 +92,11 @@ def read_settings(conn: sa.Connection, *keys: str) -> dict[str, str]:
     rows = conn.execute(sa.select(setting.c.key, setting.c.value).where(setting.c.key.in_(keys)))
     found = {key: KNOWN[key].default for key in keys if key in KNOWN}
     return found | {row.key: row.value for row in rows}
+
+
+def default_overdraft(conn: sa.Connection) -> int:
+    """The overdraft of those that have none of their own."""
+    return int(read_settings(conn, DEFAULT_OVERDRAFT)[DEFAULT_OVERDRAFT])
 
 
 def write_setting(conn: sa.Connection, key: str, value: str, actor: str, role: str) -> None:

@@ -6,6 +6,7 @@ from backend.access.tokens import TokenCache
 from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
 from backend.api.picture import Picture
+from backend.api.policy_watch import PolicyWatch
 from backend.base.tally import Counts
 from backend.cluster.agent import ClusterAgent
 from backend.cluster.database_watch import DatabaseWatch
@@ -25,6 +26,7 @@ class Services:
 
     database: Database
     intake: Intake
+    policy_watch: PolicyWatch
     agent: ClusterAgent
     hub: EventHub
     tokens: TokenCache

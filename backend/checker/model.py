@@ -20,6 +20,8 @@ VOIDED: Final = "voided"
 EXPIRED: Final = "expired"
 EXCEPTIONS: Final = ("print-excess", "print-late", "print-offline")  # codes of charges that no reservation covered
 
+REVERSAL: Final = "reversal"
+
 Kind = Literal["pending", "posted", "voided", "expired"]
 Rule = Literal["P1", "P3", "P4", "P5", "P6", "P7", "P8"]
 Verdict = Literal["ok", "lost", "doubled", "recovered", "unprinted"]
@@ -100,6 +102,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
     @property
+    def ends(self) -> int | None:
+        """The sequence of the reservation that it ends; a reversal names the transfer that it undoes there instead."""
+        return None if self.code == REVERSAL else self.pending_sequence
+
+    @property
     def name(self) -> str:
         return f"transfer {self.account_id}/{self.sequence}"
 
@@ -112,13 +119,15 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerJob(msgspec.Struct, frozen=True, kw_only=True):
-    """`marks` are the names of backend.wire: estimated, offline, late, excess, possible_duplicate, unassigned."""
+    """`charged` is the price of what was printed, `refunded` what was given back of it. `marks` are the names of
+    backend.wire: estimated, offline, late, excess, possible_duplicate, unassigned."""
 
     job_id: str
     title: str
     user: str
     state: str
     charged: int = 0
+    refunded: int = 0
     reserved: int = 0
     marks: tuple[str, ...] = ()
 

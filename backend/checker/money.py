@@ -63,7 +63,7 @@ def reservations(ledger: Ledger, quiet: bool) -> Faults:
     for account in ledger.accounts:
         pending = {row.sequence: row for row in rows[account.account_id] if row.kind == PENDING}
         yield from _ends(rows[account.account_id], pending)
-        ended = {row.pending_sequence for row in rows[account.account_id] if row.kind != PENDING}
+        ended = {row.ends for row in rows[account.account_id] if row.kind != PENDING}
         reserved = [row for sequence, row in pending.items() if sequence not in ended]
         total = sum(row.amount for row in reserved)
         if total != account.debits_pending:
@@ -155,14 +155,14 @@ def _reserves_within(account: Account, rows: list[Transfer]) -> Faults:
             if balance - reserved < -account.overdraft:
                 text = f"leaves {balance - reserved} available, the overdraft is {account.overdraft}"
                 yield Fault("P5", row.name, text)
-        elif row.pending_sequence is not None:
-            reserved -= amounts.get(row.pending_sequence, 0)
+        elif row.ends is not None:
+            reserved -= amounts.get(row.ends, 0)
 
 
 def _exceptions(account: Account, rows: list[Transfer]) -> Faults:
     total = 0
     for row in rows:
-        unreserved = row.kind == POSTED and row.credit_account_id == PRINTING and row.pending_sequence is None
+        unreserved = row.kind == POSTED and row.credit_account_id == PRINTING and row.ends is None
         if unreserved and row.code not in EXCEPTIONS:
             yield Fault("P5", row.name, f"charges {row.amount} without a reservation under the plain code {row.code!r}")
         elif unreserved:
@@ -175,13 +175,13 @@ def _exceptions(account: Account, rows: list[Transfer]) -> Faults:
 def _ends(rows: list[Transfer], pending: dict[int, Transfer]) -> Faults:
     ended: set[int] = set()
     for row in rows:
-        if row.kind == PENDING and row.pending_sequence is not None:
+        if row.kind == PENDING and row.ends is not None:
             yield Fault("P6", row.name, "a reservation ends another one")
-        if row.kind == PENDING or (row.kind == POSTED and row.pending_sequence is None):
+        if row.kind == PENDING or (row.kind == POSTED and row.ends is None):
             continue
-        begun = pending.get(row.pending_sequence or 0)
+        begun = pending.get(row.ends or 0)
         if begun is None or begun.sequence >= row.sequence:
-            yield Fault("P6", row.name, f"ends a reservation {row.pending_sequence} that was not made before it")
+            yield Fault("P6", row.name, f"ends a reservation {row.ends} that was not made before it")
             continue
         if begun.sequence in ended:
             yield Fault("P6", row.name, f"ends reservation {begun.sequence} a second time")

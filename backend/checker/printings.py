@@ -42,8 +42,9 @@ def charges(ledger: Ledger) -> Faults:
                 yield Fault("P1", row.name, f"moves {row.amount} for printing, of no known job ({row.job_id})")
             continue
         net = net_charge(touching)
-        if net != job.charged:
-            yield Fault("P1", f"job {job_id}", f"says it was charged {job.charged}, its transfers come to {net}")
+        if net != job.charged - job.refunded or not 0 <= job.refunded <= job.charged:
+            said = f"says it was charged {job.charged}" + (f" and refunded {job.refunded}" if job.refunded else "")
+            yield Fault("P1", f"job {job_id}", f"{said}, its transfers come to {net}")
         for account_id in sorted({row.account_id for row in touching}):
             if account_id != UNASSIGNED and names.get(account_id) != job.user:
                 text = f"of {job.user} is charged to account {account_id} ({names.get(account_id)})"
@@ -96,7 +97,7 @@ def _verdict(
     wish: Sent, due: list[int], jobs: list[LedgerJob], rows: Mapping[str, list[Transfer]]
 ) -> tuple[Verdict, list[str]]:
     """`due` is the price of each output."""
-    charged = sorted((net for job in jobs if (net := net_charge(rows[job.job_id]))), reverse=True)
+    charged = sorted((net for job in jobs if (net := net_charge(rows[job.job_id]) + job.refunded)), reverse=True)
     marks = {mark for job in jobs for mark in job.marks}
     expected = _expected(wish.printings, due, charged)
     if charged == expected:

@@ -40,7 +40,6 @@ Kind = Literal[
     "cluster-resumed",
     "database-changed",
     "database-switchover",
-    "database-restored",
     "redundancy-lost",
     "redundancy-restored",
     "dns-changed",

@@ -17,6 +17,7 @@ from backend.jobs.model import Need
 from backend.jobs.tables import job, job_need
 from backend.ledger.tables import account
 from backend.people.model import is_disabled
+from backend.people.queries import effective_overdraft
 from backend.people.tables import user
 from backend.printers.model import decode_contacts
 from backend.printers.tables import provider, queue
@@ -64,7 +65,7 @@ def user_record(conn: sa.Connection, name: str, decimals: int) -> UserRecord | N
         internal=row.internal,
         disabled=is_disabled(row.disabled, row.disabled_until, now_ms(conn)),
         balance=row.credits_posted - row.debits_posted,
-        overdraft=row.overdraft,
+        overdraft=effective_overdraft(conn, row.overdraft),
         restricted=row.restricted,
         print_jobs=row.print_jobs,
         print_impressions=row.print_impressions,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from backend.intake.model import (
+    DAY_MS,
     Audit,
     Body,
     Cancel,
@@ -16,16 +17,20 @@ from backend.intake.model import (
     EndHold,
     Expire,
     Missing,
+    OnJob,
     Policy,
     Reads,
+    Refund,
     Release,
+    Reverse,
     Rows,
+    Tick,
     Writes,
 )
 from backend.jobs import machine
 from backend.jobs.model import Job, Want, need_of
 from backend.ledger import rules
-from backend.ledger.model import UNASSIGNED, Account, Book, Origin
+from backend.ledger.model import DEFAULT_OVERDRAFT, UNASSIGNED, Account, Book, Earlier, Kind, Origin
 from backend.wire.errors import REFUSALS
 from backend.wire.messages import (
     Adjust,
@@ -52,6 +57,9 @@ def reads(commands: Iterable[Command]) -> Reads:
     jobs: set[str] = set()
     users: set[str] = set()
     queues: set[tuple[int, str]] = set()
+    accounts: set[int] = set()
+    earlier: set[tuple[int, int]] = set()
+    spenders: set[str] = set()
     fenced = False
     for command in commands:
         claims.setdefault(command.command_id, command.fingerprint)
@@ -60,12 +68,28 @@ def reads(commands: Iterable[Command]) -> Reads:
             jobs.add(body.job_id)
             users.add(body.user_name)
             queues.add((command.provider_id, body.queue))
-        elif isinstance(body, Expire | Release | Cancel | EndHold):
+        elif isinstance(body, Reverse):
+            accounts.add(body.account_id)
+            earlier.add((body.account_id, body.sequence))
+            if body.job_id:
+                jobs.add(body.job_id)
+        elif isinstance(body, OnJob):
             jobs.add(body.job_id)
             fenced = fenced or isinstance(body, Expire | EndHold)
         else:
             users.add(body.user_name)
-    return Reads(sorted(claims.items()), sorted(jobs), sorted(users), sorted(queues), [], fenced)
+        if command.limits.day:
+            spenders.add(command.actor)
+    return Reads(
+        sorted(claims.items()),
+        sorted(jobs),
+        sorted(users),
+        sorted(queues),
+        sorted(accounts),
+        fenced,
+        sorted(earlier),
+        sorted(spenders),
+    )
 
 
 def missing(commands: Iterable[Command], rows: Rows, create_users: bool) -> Missing:
@@ -107,6 +131,9 @@ class _Batch:
         self._rows = rows
         self._policy = policy
         self._book = Book(rows.accounts)
+        self._by_default = [account for account in rows.accounts.values() if account.overdraft == DEFAULT_OVERDRAFT]
+        for account in self._by_default:  # the rules see what holds for them
+            account.overdraft = policy.default_overdraft
         self._jobs = dict(rows.jobs)
         self._answered = dict(rows.answers)
         self._answers: list[tuple[str, str]] = []
@@ -114,6 +141,8 @@ class _Batch:
         self._needs = {job_id: need_of(job) for job_id, job in rows.jobs.items()}  # as it was before
         self._reasons: dict[str, str] = {}  # of jobs canceled by hand
         self._audits: list[Audit] = []
+        self._reversed: set[tuple[int, int]] = set()  # in this batch
+        self._spent: dict[tuple[str, int], int] = {}
 
     def take(self, command: Command) -> Result:
         before = self._answered.get(command.command_id)
@@ -127,6 +156,8 @@ class _Batch:
     def writes(self) -> Writes:
         jobs = [self._jobs[job_id] for job_id in sorted(self._changed)]
         event = _encode(sorted(self._changed)).decode() if self._changed else ""
+        for account in self._by_default:
+            account.overdraft = DEFAULT_OVERDRAFT
         return Writes(
             now=self._rows.now,
             answers=self._answers,
@@ -138,6 +169,7 @@ class _Batch:
             event=event,
             wants=self._wants(jobs),
             audits=self._audits,
+            spent=self._spent,
         )
 
     def _wants(self, changed: Sequence[Job]) -> list[Want]:
@@ -159,14 +191,19 @@ class _Batch:
             return self._act(command, body)
         if isinstance(body, EndHold):
             return self._end_hold(command, body)
+        if isinstance(body, Tick):
+            return self._tick(command, body)
+        if isinstance(body, Refund):
+            return self._refund(command, body)
+        if isinstance(body, Reverse):
+            return self._reverse(command, body)
         user = self._rows.users.get(body.user_name)
         if user is None:
             return _refused("user-unknown")
         account = self._book.accounts[user.account_id]
         if isinstance(body, ConfigureAccount):
-            return self._configure(account, body)
-        origin = Origin(command.command_id, command.actor, self._rows.now, comment=body.comment)
-        return self._move(account, body, origin)
+            return self._configure(command, account, body)
+        return self._move(command, account, body)
 
     def _job(self, command: Command, body: Authorise | Report) -> Message:
         job = self._jobs.get(body.job_id)
@@ -208,9 +245,65 @@ class _Batch:
             self._changed.add(body.job_id)
             self._reasons[body.job_id] = reason
             action = "job-canceled" if isinstance(body, Cancel) else "job-released"
-            role = command.actor.partition(":")[0]
-            self._audits.append(Audit(command.actor[:255], role[:16], action, body.job_id, reason))
+            self._note(command, action, body.job_id, reason)
         return answer
+
+    def _note(self, command: Command, action: str, subject: str, detail: str = "") -> None:
+        """For the audit log: what a person or a program did by hand."""
+        if command.role:
+            self._audits.append(Audit(command.actor[:255], command.role[:16], action, subject[:255], detail))
+
+    def _tick(self, command: Command, body: Tick) -> Message:
+        job = self._jobs.get(body.job_id)
+        if job is None:
+            return JobActionAnswer(code="job-unknown", message=f"{REFUSALS['job-unknown']}.", state="canceled")
+        if machine.tick_off(job, self._origin(command, body.job_id)) is not None:
+            self._changed.add(body.job_id)
+            self._note(command, "job-looked-at", body.job_id, body.comment)
+        return JobActionAnswer(state=_state(job))
+
+    def _origin(self, command: Command, job_id: str | None = None, comment: str = "") -> Origin:
+        return Origin(command.command_id, command.actor, self._rows.now, job_id, comment)
+
+    def _refund(self, command: Command, body: Refund) -> Message:
+        job = self._jobs.get(body.job_id)
+        if job is None:
+            return _refused("job-unknown")
+        account = self._book.accounts[job.account_id]
+        amount = machine.refundable(job, body.amount, body.pages)
+        refusal = self._over_limit(command, amount) if amount else "refund-exceeds-charge"
+        if refusal:
+            return _refused(refusal, account, self._limit_text(command, refusal))
+        machine.refund(self._book, job, amount, self._origin(command, body.job_id, body.comment))
+        self._changed.add(body.job_id)
+        self._moved(command, account, amount, "job-refunded", body.job_id, body.comment)
+        return _done(account, amount, account.sequence)
+
+    def _reverse(self, command: Command, body: Reverse) -> Message:
+        key = (body.account_id, body.sequence)
+        earlier, account = self._rows.earlier.get(key), self._book.accounts.get(body.account_id)
+        if earlier is None or account is None:
+            return _refused("transfer-unknown", account)
+        refusal = self._not_reversible(command, earlier, body)
+        if refusal:
+            return _refused(refusal, account, self._limit_text(command, refusal))
+        rules.reverse(self._book, account, earlier, self._origin(command, earlier.job_id, body.comment))
+        self._reversed.add(key)
+        if earlier.code == "refund" and (job := self._jobs.get(body.job_id)) is not None:
+            machine.unrefund(job, earlier.amount, self._origin(command))
+            self._changed.add(body.job_id)
+        detail = f"{earlier.code} {body.sequence}"
+        self._moved(command, account, -earlier.amount, "transfer-reversed", account.name, detail)
+        return _done(account, -earlier.amount, account.sequence)
+
+    def _not_reversible(self, command: Command, earlier: Earlier, body: Reverse) -> str:
+        if earlier.kind != Kind.POSTED or earlier.code not in rules.REVERSIBLE:
+            return "not-reversible"
+        if earlier.code == "refund" and body.job_id not in self._jobs:
+            return "job-unknown"
+        if earlier.is_reversed or (body.account_id, body.sequence) in self._reversed:
+            return "already-reversed"
+        return self._over_limit(command, earlier.amount)
 
     def _end_hold(self, command: Command, body: EndHold) -> Message:
         job = self._jobs.get(body.job_id)
@@ -223,27 +316,78 @@ class _Batch:
         self._changed.add(body.job_id)
         return JobActionAnswer(state=_state(job))
 
-    def _move(self, account: Account, body: Adjust | SetBalance, origin: Origin) -> Message:
+    def _move(self, command: Command, account: Account, body: Adjust | SetBalance) -> Message:
         amount = body.amount if isinstance(body, Adjust) else body.balance - account.balance
         if abs(account.balance + amount) > MAX_AMOUNT:
             return _refused("amount-invalid", account)
         careful = isinstance(body, Adjust) and body.only_if_available and amount < 0
         if careful and account.available + amount < _leave(body) - account.overdraft:
-            return _refused("account-limit-reached", account, self._limit_message(account))
-        if amount:
-            code = "adjustment" if isinstance(body, Adjust) else "set-balance"
-            rules.adjust(self._book, account, amount, code, origin)
-        return _done(account, amount)
+            return _refused("account-limit-reached", account, self._available_text(account))
+        if refusal := self._over_limit(command, amount):
+            return _refused(refusal, account, self._limit_text(command, refusal))
+        if not amount:
+            return _done(account, 0)
+        code = "adjustment" if isinstance(body, Adjust) else "set-balance"
+        rules.adjust(self._book, account, amount, code, self._origin(command, comment=body.comment))
+        action = "balance-adjusted" if isinstance(body, Adjust) else "balance-set"
+        self._moved(command, account, amount, action, account.name, body.comment)
+        return _done(account, amount, account.sequence)
 
-    def _configure(self, account: Account, body: ConfigureAccount) -> Message:
+    def _configure(self, command: Command, account: Account, body: ConfigureAccount) -> Message:
+        if body.overdraft is not None and body.overdraft < 0:
+            return _refused("amount-invalid", account)
         for name in ("restricted", "overdraft", "print_jobs", "print_impressions"):
             value = body.__getattribute__(name)
             if value is not None:
                 setattr(account, name, value)
+        if body.overdraft is not None or body.overdraft_mode == "individual":
+            self._by_default = [one for one in self._by_default if one is not account]
+        elif body.overdraft_mode == "default":
+            account.overdraft = self._policy.default_overdraft
+            self._by_default.append(account)
         self._book.changed.add(account.account_id)
+        self._note(command, "account-changed", account.name)
         return _done(account, 0)
 
-    def _limit_message(self, account: Account) -> str:
+    # ------------------------------------------------------------ what somebody may move
+
+    def _over_limit(self, command: Command, amount: int) -> str:
+        """The code that refuses to move so much, "" where nothing does."""
+        limits = command.limits
+        if limits.each and abs(amount) > limits.each:
+            return "adjustment-limit-reached"
+        if limits.day and self._spent_today(command) + abs(amount) > limits.day:
+            return "daily-limit-reached"
+        return ""
+
+    def _moved(self, command: Command, account: Account, amount: int, action: str, subject: str, comment: str) -> None:
+        """Money was moved by hand: it counts towards the limit of the day, and is noted."""
+        if command.limits.day:
+            self._spent[command.actor, self._today] = self._spent_today(command) + abs(amount)
+        if command.role:
+            ledger = self._policy.ledger
+            text = money_text(amount, ledger.decimals, ledger.currency)
+            self._note(command, action, subject, f"{text}, {account.name}: {comment}" if comment else text)
+
+    @property
+    def _today(self) -> int:
+        return self._rows.now // DAY_MS
+
+    def _spent_today(self, command: Command) -> int:
+        key = (command.actor, self._today)
+        return self._spent.get(key, self._rows.spent.get(key, 0))
+
+    def _limit_text(self, command: Command, refusal: str) -> str:
+        """Why not, with the figures, where a limit refuses."""
+        ledger, limits = self._policy.ledger, command.limits
+        if refusal == "adjustment-limit-reached":
+            return f"You may move at most {money_text(limits.each, ledger.decimals, ledger.currency)} at once."
+        if refusal == "daily-limit-reached":
+            left = max(0, limits.day - self._spent_today(command))
+            return f"You may move {money_text(left, ledger.decimals, ledger.currency)} more today."
+        return ""
+
+    def _available_text(self, account: Account) -> str:
         ledger = self._policy.ledger
         return f"Only {money_text(account.available, ledger.decimals, ledger.currency)} is available."
 
@@ -256,8 +400,8 @@ def _leave(body: Adjust | SetBalance) -> int:
     return body.leave if isinstance(body, Adjust) else 0
 
 
-def _done(account: Account, amount: int) -> MoneyAnswer:
-    return MoneyAnswer(amount=amount, balance=account.balance, available=account.available)
+def _done(account: Account, amount: int, sequence: int = 0) -> MoneyAnswer:
+    return MoneyAnswer(amount=amount, balance=account.balance, available=account.available, sequence=sequence)
 
 
 def _refused(code: str, account: Account | None = None, message: str = "") -> MoneyAnswer:

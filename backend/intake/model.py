@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from backend.jobs.model import Job, QueueRow, UserRow, Want
-from backend.ledger.model import Account, Stripe, Transfer
+from backend.ledger.model import Account, Earlier, Stripe, Transfer
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, Message, Millis, Report, SetBalance, Uuid
+
+DAY_MS: Final = 86_400_000
 
 
 class Expire(Message, frozen=True, kw_only=True):
@@ -51,23 +54,68 @@ class EndHold(Message, frozen=True, kw_only=True):
     held_before: Millis
 
 
-Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | Expire | Release | Cancel | EndHold
+class Tick(Message, frozen=True, kw_only=True):
+    """`TickOff` with the job it is about. Never crosses the wire."""
+
+    command_id: Uuid
+    job_id: Uuid
+    comment: str = ""
+
+
+class Refund(Message, frozen=True, kw_only=True):
+    """`RefundJob` with the job it is about. Never crosses the wire."""
+
+    command_id: Uuid
+    job_id: Uuid
+    amount: int | None = None
+    pages: int | None = None
+    comment: str = ""
+
+
+class Reverse(Message, frozen=True, kw_only=True):
+    """`ReverseTransfer` with the transfer it is about, and the job that one is linked to ("": none). Never crosses the
+    wire."""
+
+    command_id: Uuid
+    account_id: int
+    sequence: int
+    job_id: str = ""
+    comment: str = ""
+
+
+OnJob = Expire | Release | Cancel | EndHold | Tick | Refund
+Money = Adjust | SetBalance | Refund | Reverse
+Body = Authorise | Report | Adjust | SetBalance | ConfigureAccount | OnJob | Reverse
+
+
+class Limits(msgspec.Struct, gc=False, frozen=True):
+    """How much somebody may move at once and in a day (UTC), in absolute amounts; 0: as much as they like."""
+
+    each: int = 0
+    day: int = 0
+
+
+NO_LIMITS: Final = Limits()
 
 
 class Command(msgspec.Struct, gc=False, frozen=True):
-    """One command: its body, who gave it, and the fingerprint that tells other content under the same id."""
+    """One command: its body, who gave it, and the fingerprint that tells other content under the same id. `role` is
+    that of a person or program whose deeds are audited, "" for others; `limits` bound what they move."""
 
     command_id: str
     body: Body
     actor: str
     provider_id: int
     fingerprint: str
+    role: str = ""
+    limits: Limits = NO_LIMITS
 
 
-def command(body: Body, actor: str, provider_id: int = 0) -> Command:
+def command(body: Body, actor: str, provider_id: int = 0, *, role: str = "", limits: Limits = NO_LIMITS) -> Command:
     """A command ready for the door. The fingerprint is BLAKE2b-128 over who asked what, in hex."""
     content = msgspec.json.encode((type(body).__name__, provider_id, body))
-    return Command(body.command_id, body, actor, provider_id, hashlib.blake2b(content, digest_size=16).hexdigest())
+    fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return Command(body.command_id, body, actor, provider_id, fingerprint, role, limits)
 
 
 class Reads(msgspec.Struct, gc=False):
@@ -79,6 +127,8 @@ class Reads(msgspec.Struct, gc=False):
     queues: list[tuple[int, str]]  # (provider_id, name)
     account_ids: list[int]  # to be locked beside those of users and jobs
     fenced: bool = False  # the leader's term is read, and held as it is until the commit
+    earlier: list[tuple[int, int]] = []  # (account_id, sequence) of transfers to be undone
+    spenders: list[str] = []  # actors with a limit for the day: theirs is locked
 
 
 class Rows(msgspec.Struct, gc=False):
@@ -91,6 +141,8 @@ class Rows(msgspec.Struct, gc=False):
     queues: dict[tuple[int, str], QueueRow]
     accounts: dict[int, Account]
     term: int = 0  # the leader's, where the batch is fenced
+    earlier: dict[tuple[int, int], Earlier] = {}
+    spent: dict[tuple[str, int], int] = {}  # (actor, day) -> what they have moved; today and the day before
 
 
 class Audit(msgspec.Struct, gc=False, frozen=True):
@@ -117,6 +169,7 @@ class Writes(msgspec.Struct, gc=False):
     event: str
     wants: list[Want] = []  # of jobs whose need is another than before
     audits: list[Audit] = []
+    spent: dict[tuple[str, int], int] = {}
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -134,7 +187,9 @@ Provision = Callable[[Missing], None]
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """How the door behaves: the ledger's currency, and whether a job's unknown user gets an account."""
+    """How the door behaves: the ledger's currency, whether a job's unknown user gets an account, and the overdraft of
+    those that have none of their own."""
 
     ledger: Ledger
     create_users: bool = True
+    default_overdraft: int = 0

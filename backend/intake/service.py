@@ -26,7 +26,7 @@ from backend.intake.errors import (
     Overloaded,
     Unavailable,
 )
-from backend.intake.model import Body, Command, Policy, Reads, command
+from backend.intake.model import NO_LIMITS, Body, Command, Limits, Policy, Reads, command
 from backend.intake.store import Session, Store
 from backend.intake.tally import Tally
 
@@ -112,24 +112,35 @@ class Intake:
         for session in self._sessions:
             await session.close()
 
-    async def submit(self, body: Body, *, actor: str, provider_id: int = 0) -> bytes:
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        """Go by this from the next batch on."""
+        self._policy = policy
+
+    async def submit(
+        self, body: Body, *, actor: str, provider_id: int = 0, role: str = "", limits: Limits = NO_LIMITS
+    ) -> bytes:
         """The command's answer as JSON. Raises CommandConflict, Overloaded, Unavailable or OutcomeUnknown."""
         begun_s = time.monotonic()
         try:
-            answer = await self._submit(body, actor, provider_id)
+            answer = await self._submit(command(body, actor, provider_id, role=role, limits=limits))
         except IntakeError as error:
             self.tally.command(body, error, begun_s)
             raise
         self.tally.command(body, None, begun_s)
         return answer
 
-    async def _submit(self, body: Body, actor: str, provider_id: int) -> bytes:
+    async def _submit(self, given: Command) -> bytes:
         if self._closing or self._refusing:
             raise Unavailable(self._down_reason or "the server is stopping")
         if len(self._waiting) >= MAX_WAITING:
             raise Overloaded(f"{MAX_WAITING} commands are waiting")
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(command(body, actor, provider_id), future))
+        self._waiting.append(_Entry(given, future))
         self._wake.set()
         return await future
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from backend.intake.model import Audit, Reads, Rows, Writes
 from backend.jobs.model import Job, QueueRow, UserRow, Want
-from backend.ledger.model import Account, Stripe, Transfer
+from backend.ledger.model import Account, Earlier, Stripe, Transfer
+from backend.ledger.rules import REVERSAL
 
 
 class MemoryStore:
@@ -28,12 +29,23 @@ class MemoryStore:
         self.events: list[str] = []
         self.wants: dict[str, Want] = {}
         self.audits: list[Audit] = []
+        self.spent: dict[tuple[str, int], int] = {}
         self.term = 0
         self.one_at_a_time = asyncio.Lock()
 
     @property
     def lanes(self) -> int:
         return 1
+
+    def find_transfer(self, account_id: int, sequence: int) -> Earlier | None:
+        """A transfer as one that is to be undone."""
+        mine = [row for row in self.transfers if row.account_id == account_id]
+        found = next((row for row in mine if row.sequence == sequence), None)
+        if found is None:
+            return None
+        amount = found.amount if found.credit_account_id == account_id else -found.amount
+        is_reversed = any(row.pending_sequence == sequence and row.code == REVERSAL for row in mine)
+        return Earlier(account_id, sequence, found.kind, found.code, amount, found.job_id, is_reversed)
 
     def session(self, stripe: int) -> "MemorySession":
         return MemorySession(self)
@@ -62,6 +74,8 @@ class MemorySession:
             queues={key: store.queues[key] for key in reads.queues if key in store.queues},
             accounts={key: copy.copy(store.accounts[key]) for key in sorted(locked | set(reads.account_ids))},
             term=store.term if reads.fenced else 0,
+            earlier={key: found for key in reads.earlier if (found := store.find_transfer(*key)) is not None},
+            spent={key: moved for key, moved in store.spent.items() if key[0] in reads.spenders},
         )
 
     async def commit(self, writes: Writes) -> None:
@@ -83,6 +97,7 @@ class MemorySession:
             if want.need:
                 store.wants[want.job_id] = want
         store.audits += writes.audits
+        store.spent.update(writes.spent)
         await self.abort()
 
     async def abort(self) -> None:

@@ -7,6 +7,7 @@ a writer that took no advisory lock. No answer leaves before a synchronous commi
 that writes nothing commits a logical message. See docs/adr for the measurements behind each of these.
 """
 
+import hashlib
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +18,10 @@ from backend.db.arrays import Encode, bigints, encoder, texts, uuids
 from backend.db.dial import Dialer
 from backend.db.libpq import ConnectionLost, PipelineConnection, Statement, StatementFailed
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Audit, Reads, Rows, Writes
+from backend.intake.model import DAY_MS, Audit, Reads, Rows, Writes
 from backend.jobs.model import Job, QueueRow, UserRow, Want
-from backend.ledger.model import Account, Transfer
+from backend.ledger.model import Account, Earlier, Transfer
+from backend.ledger.rules import REVERSAL
 
 PREPARE_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 4.0  # beyond the session's statement_timeout, which ends a wait for a lock first
@@ -134,18 +136,23 @@ def _write_sql() -> str:
 
 
 def _desk_sql() -> str:
-    """What few batches write: the jobs somebody must do something about, and who did something by hand."""
+    """What few batches write: the jobs somebody must do something about, who did something by hand, and how much those
+    have moved who have a limit."""
     number = _Parameters()
     wants = number.rows(Want.__struct_fields__, _WANT_TYPES)
     done = number.array("uuid")
     audits = number.rows(Audit.__struct_fields__, {}, "text")
     changing = ", ".join(f"{name} = excluded.{name}" for name in ("provider_id", "need", "since", "reason"))
+    spent = number.rows(("actor", "day", "moved"), {"actor": "text"})
     return f"""
     WITH wants AS (
       INSERT INTO job_need ({", ".join(Want.__struct_fields__)}, since) SELECT w.*, {NOW} FROM ({wants}) AS w
       ON CONFLICT (job_id) DO UPDATE SET {changing}
     ), done AS (
       DELETE FROM job_need WHERE job_id = ANY ({done})
+    ), spent AS (
+      INSERT INTO actor_day (actor, day, moved) {spent}
+      ON CONFLICT (actor, day) DO UPDATE SET moved = excluded.moved
     )
     INSERT INTO audit (at, {", ".join(Audit.__struct_fields__)}) SELECT {NOW}, a.* FROM ({audits}) AS a
     """
@@ -172,6 +179,14 @@ STATEMENTS: dict[bytes, str] = {
         JOIN queue q ON q.provider_id = k.provider_id AND q.name = k.name JOIN provider p ON p.provider_id =
         q.provider_id""",
     b"now": f"SELECT {NOW}",
+    b"earlier": f"""SELECT t.account_id, t.sequence, t.kind, t.code,
+          CASE WHEN t.credit_account_id = t.account_id THEN t.amount ELSE -t.amount END, t.job_id::text,
+          EXISTS (SELECT 1 FROM transfer r WHERE r.account_id = t.account_id AND r.sequence > t.sequence
+            AND r.pending_sequence = t.sequence AND r.code = '{REVERSAL}')
+        FROM unnest($1::bigint[], $2::bigint[]) AS k (account_id, sequence)
+        JOIN transfer t ON t.account_id = k.account_id AND t.sequence = k.sequence""",
+    b"spent": f"""SELECT actor, day, moved FROM actor_day
+        WHERE actor = ANY ($1::text[]) AND day >= {NOW} / {DAY_MS} - 1""",
     b"term": "SELECT term FROM term WHERE one = 1 FOR SHARE",
     b"write": _write_sql(),
     b"desk": _desk_sql(),
@@ -214,7 +229,10 @@ class PostgresqlSession:
         self._open = True
         self._claims = dict(reads.claims)
         results = await self._run(connection, _begin_statements(reads), READ_TIMEOUT_S)
-        answered, jobs, accounts, queues, now, *term = map(connection.rows, results[2:])
+        answered, jobs, accounts, queues, now, *more = map(connection.rows, results[2:])
+        term = more.pop(0) if reads.fenced else []
+        earlier = more.pop(0) if reads.earlier else []
+        spent = more.pop(0) if reads.spenders else []
         return Rows(
             now=now[0][0],
             answers={row[0]: (row[1], row[2]) for row in answered},
@@ -222,7 +240,9 @@ class PostgresqlSession:
             users={row[0]: UserRow(row[0], row[3], row[1], row[2]) for row in accounts if row[0] is not None},
             queues={(row[1], row[2]): QueueRow(*row) for row in queues},
             accounts={row[3]: Account(*row[3:]) for row in accounts},
-            term=term[0][0][0] if term else 0,
+            term=term[0][0] if term else 0,
+            earlier={(row[0], row[1]): Earlier(*row) for row in earlier},
+            spent={(row[0], row[1]): row[2] for row in spent},
         )
 
     async def commit(self, writes: Writes) -> None:
@@ -232,7 +252,9 @@ class PostgresqlSession:
         write: Statement = (
             (b"write", _write_params(writes, self._claims, self._stripe)) if writes.answers else (b"replays", ())
         )
-        desk: list[Statement] = [(b"desk", _desk_params(writes))] if writes.wants or writes.audits else []
+        desk: list[Statement] = (
+            [(b"desk", _desk_params(writes))] if writes.wants or writes.audits or writes.spent else []
+        )
         connection.warnings.clear()
         self._open = False
         try:
@@ -312,14 +334,30 @@ def _begin_statements(reads: Reads) -> list[Statement]:
         accounts = (b"more_accounts", (names, bigints(reads.account_ids)))
     return [
         (b"begin", ()),
-        (b"claim", (bigints(sorted(map(_lock_key, [*command_ids, *reads.job_ids]))),)),
+        (b"claim", (bigints(_lock_keys(reads)),)),
         (b"answered", (uuids(command_ids),)),
         (b"jobs", (uuids(reads.job_ids),)),
         accounts,
         (b"queues", (bigints([key[0] for key in reads.queues]), texts([key[1] for key in reads.queues]))),
         (b"now", ()),
         *([(b"term", ())] if reads.fenced else []),
+        *([(b"earlier", _pairs(reads.earlier))] if reads.earlier else []),
+        *([(b"spent", (texts(reads.spenders),))] if reads.spenders else []),
     ]
+
+
+def _pairs(keys: Sequence[tuple[int, int]]) -> tuple[bytes, bytes]:
+    return bigints([key[0] for key in keys]), bigints([key[1] for key in keys])
+
+
+def _lock_keys(reads: Reads) -> list[int]:
+    """What the batch claims: ids of commands and jobs, and who has a limit for the day."""
+    ids = [*(claim[0] for claim in reads.claims), *reads.job_ids]
+    return sorted([*map(_lock_key, ids), *(_actor_key(actor) for actor in reads.spenders)])
+
+
+def _actor_key(actor: str) -> int:
+    return int.from_bytes(hashlib.blake2b(actor.encode(), digest_size=8).digest(), signed=True)
 
 
 def _lock_key(uuid: str) -> int:
@@ -351,6 +389,9 @@ def _desk_params(writes: Writes) -> list[bytes]:
         *_WANTS.encode([want for want in writes.wants if want.need]),
         uuids([want.job_id for want in writes.wants if not want.need]),
         *_AUDITS.encode(writes.audits),
+        texts([actor for actor, _ in writes.spent]),
+        bigints([day for _, day in writes.spent]),
+        bigints(list(writes.spent.values())),
     ]
 
 

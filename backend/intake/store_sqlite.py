@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Audit, Reads, Rows, Writes
+from backend.intake.model import DAY_MS, Audit, Reads, Rows, Writes
 from backend.jobs.model import Job, QueueRow, UserRow
-from backend.ledger.model import Account, Transfer
+from backend.ledger.model import Account, Earlier, Transfer
+from backend.ledger.rules import REVERSAL
 
 BUSY_TIMEOUT_S = 3.0
 NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
@@ -53,6 +54,16 @@ READ_QUEUES = """SELECT q.queue_id, q.provider_id, q.name, p.name, q.disabled, q
       q.hold_jobs
     FROM json_each(?) k JOIN queue q ON q.provider_id = k.value ->> 0 AND q.name = k.value ->> 1
     JOIN provider p ON p.provider_id = q.provider_id"""
+
+
+READ_EARLIER = f"""SELECT t.account_id, t.sequence, t.kind, t.code,
+      CASE WHEN t.credit_account_id = t.account_id THEN t.amount ELSE -t.amount END, t.job_id,
+      EXISTS (SELECT 1 FROM transfer r WHERE r.account_id = t.account_id AND r.sequence > t.sequence
+        AND r.pending_sequence = t.sequence AND r.code = '{REVERSAL}')
+    FROM json_each(?) k JOIN transfer t ON t.account_id = k.value ->> 0 AND t.sequence = k.value ->> 1"""
+READ_SPENT = """SELECT actor, day, moved FROM actor_day
+    WHERE actor IN (SELECT value FROM json_each(?1)) AND day >= ?2"""
+PUT_SPENT = "INSERT OR REPLACE INTO actor_day (actor, day, moved) VALUES (?, ?, ?)"
 
 
 class SqliteStore:
@@ -142,6 +153,8 @@ class SqliteSession:
             queues={(row[1], row[2]): _queue(*row) for row in queues},
             accounts={row[0]: Account(row[0], row[1], row[2], bool(row[3]), *row[4:14]) for row in accounts},
             term=int(connection.execute("SELECT term FROM term").fetchone()[0]) if reads.fenced else 0,
+            earlier=_earlier(connection, reads) if reads.earlier else {},
+            spent=_spent(connection, reads, now) if reads.spenders else {},
         )
 
     def _commit(self, writes: Writes) -> None:
@@ -165,6 +178,7 @@ class SqliteSession:
                 connection.execute(DROP_WANT, (want.job_id,))
         audits = [(writes.now, *row) for row in _tuples(writes.audits, Audit.__struct_fields__)]
         connection.executemany(PUT_AUDIT, audits)
+        connection.executemany(PUT_SPENT, [(*key, moved) for key, moved in writes.spent.items()])
         connection.executemany(
             "INSERT INTO command (command_id, fingerprint, answer, at) VALUES (?, ?, ?, ?)",
             [(key, bytes.fromhex(self._claims[key]), answer, writes.now) for key, answer in writes.answers],
@@ -179,6 +193,16 @@ class SqliteSession:
         if self._connection is not None:
             self._connection.close()  # rolls an open transaction back
             self._connection = None
+
+
+def _earlier(connection: sqlite3.Connection, reads: Reads) -> dict[tuple[int, int], Earlier]:
+    rows = connection.execute(READ_EARLIER, [json.dumps(reads.earlier)])
+    return {(row[0], row[1]): Earlier(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6])) for row in rows}
+
+
+def _spent(connection: sqlite3.Connection, reads: Reads, now: int) -> dict[tuple[str, int], int]:
+    rows = connection.execute(READ_SPENT, [json.dumps(reads.spenders), now // DAY_MS - 1])
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def _queue(*row: Any) -> QueueRow:

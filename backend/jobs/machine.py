@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from backend.jobs.model import Job, Mark, QueueRow, UserRow, analysed, decode_rule, mark_names
+from backend.jobs.model import Job, Mark, Need, QueueRow, UserRow, analysed, decode_rule, mark_names, need_of
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Kind, Origin
 from backend.wire.errors import REFUSALS
@@ -97,8 +97,7 @@ def report(
     job = _taken(job, body, queue, account, origin)
     job.revision = body.revision
     job.rule = _encode(body.offline_rule).decode() if body.offline_rule else job.rule or queue.cost
-    due = price(decode_rule(job.rule), body.printed) - job.charged
-    job.charged += due
+    due = _recharge(job, price(decode_rule(job.rule), body.printed))
     _mark(job, body, account)
     if job.reserved_sequence and not newer_attempt_open:
         due = _settle(book, account, job, due, origin)
@@ -111,6 +110,55 @@ def report(
         job.state, job.code = body.outcome, "" if body.outcome == "completed" else _BY_HAND.get(job.code, "")
         job.marks &= _NOT_REQUESTED
     return job, _report_answer(job, account)
+
+
+def refundable(job: Job, amount: int | None, pages: int | None) -> int:
+    """How much is to be given back of what the job was charged: the amount, the part for these pages of it, or
+    (neither) all that is left. 0 where it is more than that."""
+    left = job.charged - job.refunded
+    if pages is not None:
+        if pages > job.counted_impressions:
+            return 0
+        amount = _part(job.charged, pages, job.counted_impressions)
+    wanted = left if amount is None else amount
+    return wanted if wanted <= left else 0
+
+
+def refund(book: Book, job: Job, amount: int, origin: Origin) -> None:
+    """Give back what `refundable` said (more than 0)."""
+    rules.give_back(book, book.accounts[job.account_id], amount, "refund", origin)
+    job.refunded += amount
+    job.updated_at = origin.at
+
+
+def unrefund(job: Job, amount: int, origin: Origin) -> None:
+    """A refund was undone."""
+    job.refunded = max(0, job.refunded - amount)
+    job.updated_at = origin.at
+
+
+def tick_off(job: Job, origin: Origin) -> Job | None:
+    """Somebody has looked at the job's charge. None where nobody needs to any more."""
+    if need_of(job) != Need.LOOK:
+        return None
+    job.marks |= Mark.LOOKED_AT
+    job.updated_at = origin.at
+    return job
+
+
+def _recharge(job: Job, cost: int) -> int:
+    """The job is charged this much now; what was given back before stays so, as far as there is as much. Returns by how
+    much that changes the net of its transfers."""
+    refunded = min(job.refunded, cost)
+    due = (cost - refunded) - (job.charged - job.refunded)
+    job.charged, job.refunded = cost, refunded
+    return due
+
+
+def _part(charged: int, pages: int, of_pages: int) -> int:
+    """What so many of a job's pages cost, rounded half to even."""
+    whole, rest = divmod(charged * pages, of_pages)
+    return whole + (2 * rest > of_pages or (2 * rest == of_pages and whole % 2 == 1))
 
 
 def release(job: Job, origin: Origin) -> tuple[Job | None, JobActionAnswer]:
@@ -300,6 +348,8 @@ def _mark(job: Job, body: Report, account: Account) -> None:
         (account.account_id == UNASSIGNED, Mark.UNASSIGNED),
     ):
         if is_so:
+            if not job.marks & mark:
+                job.marks &= ~Mark.LOOKED_AT
             job.marks |= mark
 
 

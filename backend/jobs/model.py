@@ -22,6 +22,7 @@ class Mark(enum.IntFlag):
     RELEASED = 64  # a person let it print; taken off where it asks for something else than was released
     IN_DOUBT = 128  # nobody can tell how much of it was printed; the queue's rule decided
     CANCEL_REQUESTED = 256  # a person, or a time-out, canceled it; its print server has not said yet that it is over
+    LOOKED_AT = 512  # somebody of the help desk has looked at its charge; taken off where a report gives a new reason
 
 
 class Need(enum.IntEnum):
@@ -110,6 +111,8 @@ def need_of(job: Job) -> int:
         return Need.CARRY_OUT
     if state == "held":
         return Need.RELEASE
+    if marks & Mark.LOOKED_AT:
+        return Need.NOBODY
     return Need.LOOK if state == "in_doubt" or marks & LOOK_MARKS else Need.NOBODY
 
 

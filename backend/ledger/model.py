@@ -12,6 +12,7 @@ import msgspec
 PRINTING: Final = 1  # revenue: every charge credits it
 FUNDING: Final = 2  # the other side of adjustments, initial credit and quotas
 UNASSIGNED: Final = 3  # what was printed and fits no account
+DEFAULT_OVERDRAFT: Final = -1  # as an account's overdraft: what the settings say
 
 
 class Kind(enum.IntEnum):
@@ -51,7 +52,8 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Transfer(msgspec.Struct, gc=False, frozen=True):
-    """An immutable ledger row. `pending_sequence` names the reservation of the same account that it ends."""
+    """An immutable ledger row. `pending_sequence` names the earlier row of the same account that it ends (a
+    reservation) or reverses."""
 
     account_id: int
     sequence: int
@@ -68,6 +70,19 @@ class Transfer(msgspec.Struct, gc=False, frozen=True):
     comment: str
     term: int
     at: int
+
+
+class Earlier(msgspec.Struct, gc=False, frozen=True):
+    """A transfer that is asked to be undone. `amount` is what it added to its account's balance; `is_reversed` says
+    that a later one undid it."""
+
+    account_id: int
+    sequence: int
+    kind: int
+    code: str
+    amount: int
+    job_id: str | None
+    is_reversed: bool
 
 
 class Origin(msgspec.Struct, gc=False, frozen=True):

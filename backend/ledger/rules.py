@@ -4,7 +4,7 @@ Each function changes one account of the `Book` and appends the immutable transf
 order. Two-phase transfers are TigerBeetle's: a reservation (`pending`) ends exactly once, as posted, voided or expired.
 """
 
-from backend.ledger.model import FUNDING, PRINTING, Account, Book, Kind, Origin, Transfer
+from backend.ledger.model import FUNDING, PRINTING, Account, Book, Earlier, Kind, Origin, Transfer
 
 
 def covers(account: Account, amount: int, leave: int = 0) -> bool:
@@ -63,6 +63,25 @@ def adjust(book: Book, account: Account, amount: int, code: str, origin: Origin)
         _write(book, account, Kind.POSTED, code, account.account_id, FUNDING, -amount, None, origin)
 
 
+REVERSIBLE = ("adjustment", "set-balance", "refund")
+REVERSAL = "reversal"
+
+
+def reverse(book: Book, account: Account, earlier: Earlier, origin: Origin) -> None:
+    """Undo a posted transfer by one the other way, between the same two accounts; the caller has checked that nothing
+    undid it before."""
+    other = PRINTING if earlier.code == "refund" else FUNDING
+    amount = abs(earlier.amount)
+    if earlier.amount < 0:
+        account.credits_posted += amount
+        book.stripe(other).debits += amount
+        _write(book, account, Kind.POSTED, REVERSAL, other, account.account_id, amount, earlier.sequence, origin)
+    else:
+        account.debits_posted += amount
+        book.stripe(other).credits += amount
+        _write(book, account, Kind.POSTED, REVERSAL, account.account_id, other, amount, earlier.sequence, origin)
+
+
 def _write(
     book: Book,
     account: Account,
@@ -71,7 +90,7 @@ def _write(
     debit: int,
     credit: int,
     amount: int,
-    pending: int | None,
+    earlier: int | None,
     origin: Origin,
 ) -> int:
     account.sequence += 1
@@ -85,7 +104,7 @@ def _write(
             debit,
             credit,
             amount,
-            pending,
+            earlier,
             account.credits_posted - account.debits_posted,
             origin.job_id,
             origin.command_id,

@@ -2,12 +2,15 @@
 
 import msgspec
 
+from backend.ledger.model import DEFAULT_OVERDRAFT
+
 
 class UserDefaults(msgspec.Struct, frozen=True):
-    """What a user gets who is met for the first time. Amounts in minor units."""
+    """What a user gets who is met for the first time. Amounts in minor units; the overdraft is the setting's, also when
+    that is changed later."""
 
     restricted: bool = False
-    overdraft: int = 0
+    overdraft: int = DEFAULT_OVERDRAFT
     initial_credit: int = 0
 
 

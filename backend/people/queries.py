@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from backend.access.settings import default_overdraft
 from backend.db.engine import now_ms
-from backend.ledger.model import Kind
+from backend.ledger.model import DEFAULT_OVERDRAFT, Kind
+from backend.ledger.rules import REVERSAL
 from backend.ledger.tables import account, transfer
 from backend.people.model import is_disabled
 from backend.people.tables import user, user_word
@@ -25,6 +27,7 @@ _NEWEST_WINDOWS_MS = (_HOUR_MS, 24 * _HOUR_MS, 30 * 24 * _HOUR_MS)
 _WHO = user.join(account, account.c.account_id == user.c.account_id)
 _COLUMNS = (
     user.c.name, user.c.full_name, user.c.email, user.c.department, user.c.card_number, user.c.notes,
+    user.c.card_number2, user.c.alias, user.c.office, user.c.created_at,
     user.c.disabled, user.c.disabled_until, account.c.credits_posted, account.c.debits_posted,
     account.c.debits_pending, account.c.overdraft, account.c.restricted, account.c.print_jobs,
     account.c.print_impressions,
@@ -44,8 +47,8 @@ def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tupl
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
     statement = sa.select(*_COLUMNS).select_from(_WHO).where(user.c.user_id.in_(page.scalar_subquery()))
     rows = conn.execute(statement.order_by(user.c.name)).all()
-    now = now_ms(conn)
-    return tuple(_view(row, now) for row in rows), total, now
+    now, default = now_ms(conn), default_overdraft(conn)
+    return tuple(_view(row, now, default) for row in rows), total, now
 
 
 def get_user(conn: sa.Connection, name: str) -> tuple[UserView, int] | None:
@@ -54,7 +57,12 @@ def get_user(conn: sa.Connection, name: str) -> tuple[UserView, int] | None:
     if row is None:
         return None
     now = now_ms(conn)
-    return _view(row, now), now
+    return _view(row, now, default_overdraft(conn)), now
+
+
+def effective_overdraft(conn: sa.Connection, overdraft: int) -> int:
+    """An account's overdraft, where it has none of its own the setting's."""
+    return default_overdraft(conn) if overdraft == DEFAULT_OVERDRAFT else overdraft
 
 
 def account_of(conn: sa.Connection, name: str) -> int | None:
@@ -67,8 +75,25 @@ def transfers_of(conn: sa.Connection, account_id: int, limit: int, before: int) 
     statement = sa.select(transfer).where(transfer.c.account_id == account_id)
     if before:
         statement = statement.where(transfer.c.sequence < before)
-    rows = conn.execute(statement.order_by(transfer.c.sequence.desc()).limit(min(limit, MAX_LIMIT)))
-    return tuple(_transfer_view(row, "") for row in rows)
+    rows = conn.execute(statement.order_by(transfer.c.sequence.desc()).limit(min(limit, MAX_LIMIT))).all()
+    undone = _reversed(conn, account_id, rows[-1].sequence) if rows else frozenset()
+    return tuple(_transfer_view(row, "", is_reversed=row.sequence in undone) for row in rows)
+
+
+def reversal_of(conn: sa.Connection, name: str, sequence: int) -> tuple[int, str] | None:
+    """The account of a user and the job ("": none) of one of its transfers; None where there is no such user. What a
+    transfer says never changes, so this may be asked before it is undone."""
+    account_id = account_of(conn, name)
+    if account_id is None:
+        return None
+    mine = sa.and_(transfer.c.account_id == account_id, transfer.c.sequence == sequence)
+    return account_id, conn.scalar(sa.select(transfer.c.job_id).where(mine)) or ""
+
+
+def _reversed(conn: sa.Connection, account_id: int, since: int) -> frozenset[int]:
+    """Which of an account's transfers from `since` on were undone."""
+    later = sa.and_(transfer.c.account_id == account_id, transfer.c.sequence > since, transfer.c.code == REVERSAL)
+    return frozenset(conn.scalars(sa.select(transfer.c.pending_sequence).where(later)))
 
 
 def newest_transfers(conn: sa.Connection, limit: int) -> tuple[TransferView, ...]:
@@ -107,7 +132,7 @@ def _matching(conn: sa.Connection, words: tuple[str, ...]) -> list[int]:
     return list(dict.fromkeys(found))[:MATCHES]
 
 
-def _view(row: sa.Row[*tuple[Any, ...]], now: int) -> UserView:
+def _view(row: sa.Row[*tuple[Any, ...]], now: int, default: int) -> UserView:
     balance = row.credits_posted - row.debits_posted
     return UserView(
         name=row.name,
@@ -115,13 +140,19 @@ def _view(row: sa.Row[*tuple[Any, ...]], now: int) -> UserView:
         email=row.email,
         department=row.department,
         card_number=row.card_number,
+        card_number2=row.card_number2,
+        alias=row.alias,
+        office=row.office,
         notes=row.notes,
         balance=balance,
         reserved=row.debits_pending,
         available=balance - row.debits_pending,
-        overdraft=row.overdraft,
+        overdraft=default if row.overdraft == DEFAULT_OVERDRAFT else row.overdraft,
+        overdraft_mode="default" if row.overdraft == DEFAULT_OVERDRAFT else "individual",
         restricted=row.restricted,
         disabled=is_disabled(row.disabled, row.disabled_until, now),
+        disabled_until=row.disabled_until if row.disabled else 0,
+        created_at=row.created_at,
         print_jobs=row.print_jobs,
         print_impressions=row.print_impressions,
     )
@@ -130,7 +161,7 @@ def _view(row: sa.Row[*tuple[Any, ...]], now: int) -> UserView:
 _KINDS = {Kind.PENDING: "pending", Kind.POSTED: "posted", Kind.VOIDED: "voided", Kind.EXPIRED: "expired"}
 
 
-def _transfer_view(row: sa.Row[*tuple[Any, ...]], user_name: str) -> TransferView:
+def _transfer_view(row: sa.Row[*tuple[Any, ...]], user_name: str, *, is_reversed: bool = False) -> TransferView:
     return TransferView(
         sequence=row.sequence,
         at=row.at,
@@ -142,4 +173,6 @@ def _transfer_view(row: sa.Row[*tuple[Any, ...]], user_name: str) -> TransferVie
         actor=row.actor,
         comment=row.comment,
         user_name=user_name,
+        earlier=row.pending_sequence or 0,
+        reversed=is_reversed,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from backend.access.service import write_audit
-from backend.access.settings import DEFAULT_OVERDRAFT, DEFAULT_RESTRICTED, INITIAL_CREDIT, read_settings
+from backend.access.settings import DEFAULT_RESTRICTED, INITIAL_CREDIT, read_settings
 from backend.base.ids import uuid7
 from backend.db.dialect import insert_or_nothing
 from backend.db.engine import now_ms
@@ -33,10 +33,9 @@ WORDED = ("name", "full_name", "email", "card_number", "card_number2", "alias")
 
 def user_defaults(conn: sa.Connection) -> UserDefaults:
     """What the settings give a new user."""
-    found = read_settings(conn, DEFAULT_RESTRICTED, DEFAULT_OVERDRAFT, INITIAL_CREDIT)
+    found = read_settings(conn, DEFAULT_RESTRICTED, INITIAL_CREDIT)
     return UserDefaults(
         restricted=found[DEFAULT_RESTRICTED] == "true",
-        overdraft=int(found[DEFAULT_OVERDRAFT]),
         initial_credit=int(found[INITIAL_CREDIT]),
     )
 

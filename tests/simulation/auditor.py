@@ -208,7 +208,7 @@ class Auditor:
             self._expire(body, answer)
         elif isinstance(body, Adjust | SetBalance | ConfigureAccount):
             self._money(users, body, answer)
-        else:
+        elif isinstance(body, Release | Cancel | EndHold):
             self._act(body, answer)
 
     def _authorise(self, users: Users, body: Authorise, answer: dict[str, Any], now_ms: int) -> None:

@@ -221,6 +221,7 @@ def ledger_of(world: World) -> checked.Ledger:
                 user=job.user_name,
                 state=job.state,
                 charged=job.charged,
+                refunded=job.refunded,
                 reserved=job.reserved,
                 marks=mark_names(job.marks),
             )

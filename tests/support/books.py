@@ -6,6 +6,7 @@ Written apart from the rules it checks: it knows what a transfer means, not how 
 import collections
 
 from backend.ledger.model import FUNDING, PRINTING, Account, Kind, Transfer
+from backend.ledger.rules import REVERSAL
 from tests.support.stores import Contents
 
 
@@ -30,7 +31,7 @@ def _assert_account(account: Account, rows: list[Transfer]) -> None:
         assert row.amount > 0
         if row.kind == Kind.PENDING:
             pending[row.sequence] = row.amount
-        elif row.pending_sequence is not None:
+        elif row.pending_sequence is not None and row.code != REVERSAL:
             assert row.pending_sequence in pending, f"{account.name}: a reservation ended twice"
             reserved = pending.pop(row.pending_sequence)
             assert row.amount <= reserved
@@ -62,7 +63,7 @@ def _assert_jobs(contents: Contents) -> None:
             continue
         if row.kind == Kind.PENDING:
             open_rows[row.account_id, row.sequence] = row
-        elif row.pending_sequence is not None:
+        elif row.pending_sequence is not None and row.code != REVERSAL:
             open_rows.pop((row.account_id, row.pending_sequence))
         if row.kind == Kind.POSTED:
             charged[row.job_id] += row.amount if row.credit_account_id == PRINTING else -row.amount
@@ -70,5 +71,6 @@ def _assert_jobs(contents: Contents) -> None:
         assert row.job_id is not None
         reserved[row.job_id] += row.amount
     for job in contents.jobs.values():
-        assert job.charged == charged[job.job_id], job
+        assert job.charged - job.refunded == charged[job.job_id], job
+        assert 0 <= job.refunded <= job.charged, job
         assert job.reserved == reserved[job.job_id], job

@@ -148,6 +148,7 @@ def read_ledger(conn: sa.Connection) -> outside.Ledger:
                 user=row.user_name,
                 state=row.state,
                 charged=row.charged,
+                refunded=row.refunded,
                 reserved=row.reserved,
                 marks=mark_names(row.marks),
             )

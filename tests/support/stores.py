@@ -20,7 +20,7 @@ from backend.db.engine import Database
 from backend.db.migrate import migrate
 from backend.intake import batch, fold
 from backend.intake.errors import ConnectionFault
-from backend.intake.model import Audit, Body, Missing, Policy, command
+from backend.intake.model import NO_LIMITS, Audit, Body, Limits, Missing, Policy, command
 from backend.intake.store import Session, Store
 from backend.intake.store_memory import MemoryStore
 from backend.intake.store_postgresql import PostgresqlStore
@@ -281,17 +281,23 @@ async def provide_nothing(missing: Missing) -> None:
 
 
 async def run(
-    session: Session, *bodies: Body, create_users: bool = True, provide: batch.Provide = provide_nothing
+    session: Session,
+    *bodies: Body,
+    create_users: bool = True,
+    provide: batch.Provide = provide_nothing,
+    limits: Limits = NO_LIMITS,
+    default_overdraft: int = 0,
 ) -> list[batch.Outcome]:
-    """The bodies as one batch.
+    """The bodies as one batch, given by somebody of the help desk.
 
     On a machine so busy that a test stands still for a second inside a transaction, PostgreSQL rightly ends that
     transaction; then the batch is run again, as the intake would.
     """
-    commands = [command(body, "tester", PROVIDER_ID) for body in bodies]
+    commands = [command(body, "tester", PROVIDER_ID, role="helpdesk", limits=limits) for body in bodies]
+    policy = Policy(ledger=LEDGER, create_users=create_users, default_overdraft=default_overdraft)
     for _ in range(5):
         try:
-            return await batch.run(session, commands, Policy(ledger=LEDGER, create_users=create_users), provide)
+            return await batch.run(session, commands, policy, provide)
         except ConnectionFault as fault:
             if "idle-in-transaction" not in str(fault):
                 raise

@@ -115,6 +115,17 @@ def _know_nothing_of(added: Added) -> None:
 
     printers.upsert = upsert  # type: ignore[attr-defined]
     _keep_jobs_without("refunded")
+    _keep_no_limits()
+
+
+def _keep_no_limits() -> None:
+    """The door's statements without those of a table that the newest migration makes."""
+    store = store_postgresql
+    del store.STATEMENTS[b"spent"]
+    desk, params = store.STATEMENTS[b"desk"], store._desk_params
+    start, end = desk.index(", spent AS ("), desk.index("INSERT INTO audit")
+    store.STATEMENTS[b"desk"] = f"{desk[:start]}\n{desk[end:]}"
+    store._desk_params = lambda writes: params(writes)[:-3]
 
 
 def _keep_jobs_without(name: str) -> None:

@@ -15,7 +15,7 @@ from backend.compat.routes import routes
 from backend.db.engine import Database
 from backend.db.migrate import migrate
 from backend.intake.errors import IntakeError, OutcomeUnknown, Overloaded, Unavailable
-from backend.intake.model import Body, Policy
+from backend.intake.model import NO_LIMITS, Body, Limits, Policy
 from backend.intake.service import Intake
 from backend.intake.store_memory import MemoryStore
 from backend.wire.messages import Ledger
@@ -33,7 +33,9 @@ class ClosedDoor(Intake):
 
     async def _provide(self, missing: object) -> None: ...
 
-    async def submit(self, body: Body, *, actor: str, provider_id: int = 0) -> bytes:
+    async def submit(
+        self, body: Body, *, actor: str, provider_id: int = 0, role: str = "", limits: Limits = NO_LIMITS
+    ) -> bytes:
         raise self._error
 
 

@@ -173,7 +173,9 @@ def test_new_users_start_with_what_the_settings_say(site: Site, new_name: Callab
         for key, value in wanted.items():
             api.setConfigValue(TOKEN, key, value)
         api.addNewInternalUser(TOKEN, name, "pw", "", "", "", "")
+        told = api.getUserProperties(TOKEN, name, ["balance", "restricted", "overdraft-amount"])
     finally:
         for key, value in before.items():
             api.setConfigValue(TOKEN, key, value)
-    assert api.getUserProperties(TOKEN, name, ["balance", "restricted", "overdraft-amount"]) == ["1.25", "true", "0.5"]
+    assert told == ["1.25", "true", "0.5"]
+    assert api.getUserProperty(TOKEN, name, "overdraft-amount") == "0.0"  # it is the setting's, not a copy of it
