@@ -19,6 +19,7 @@ from app.core.profiles import (
     Profile,
     ProfileError,
     default_config,
+    outbox_file,
     resolve,
     server_urls,
 )
@@ -88,7 +89,7 @@ def _show(settings: ConsoleSettings, profile: Profile | None, trouble: str, conf
     app.setDesktopFileName(APP_ID)
     app.setWindowIcon(icons.app_icon())
     theme = Theme(app, "dark" if theme_name == "dark" else "light" if theme_name == "light" else "system")
-    session = Session(Store(), AsyncBridge())
+    session = Session(Store(), AsyncBridge(), outbox_file(config))
     window = MainWindow(theme, session, settings, config)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: app.exit(0))

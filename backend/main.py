@@ -58,15 +58,17 @@ from backend.jobs.service import overdue_holds, silent_jobs
 from backend.notices.mail import Mailer, MailSettings
 from backend.notices.notifier import EVERY_S as NOTIFY_EVERY_S
 from backend.notices.notifier import Notifier
+from backend.operations import backup as backup_command
 from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
+from backend.operations import restore as restore_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
 
 PROGRAM = "inkeeper-server"
 DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")
-LATER = ("command", "backup", "restore", "verify")
+LATER = ("command", "verify")
 CLOSE_WITHIN_S = 1.5
 COLLECT_AFTER = (10_000, 20, 20)  # objects, and young collections in old ones
 READY_WITHIN_S = 2.0
@@ -150,6 +152,12 @@ def _parser() -> cli.Parser:
     members = commands.add_parser("cluster", help="see and change the cluster of servers")
     members.set_defaults(run=run_cluster)
     cluster_command.add_parser(members)
+    save = commands.add_parser("backup", help="write all of the database into a file, while servers run")
+    save.set_defaults(run=run_backup)
+    backup_command.add_parser(save)
+    back = commands.add_parser("restore", help="make a backup the database, while no server runs")
+    back.set_defaults(run=run_restore)
+    restore_command.add_parser(back)
     for name in LATER:
         later = commands.add_parser(name, help="not available in this version")
         later.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -227,6 +235,16 @@ def run_cluster(options: argparse.Namespace, settings: ServerSettings) -> int:
             return database_command.run(options, database, settings.database, _person())
         found: int = options.cluster_run(options, database, settings.cluster, _person())
     return found
+
+
+def run_backup(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server backup FILE`."""
+    return backup_command.run(options, settings.database)
+
+
+def run_restore(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server restore FILE`."""
+    return restore_command.run(options, settings.database, _person())
 
 
 def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> int:

@@ -248,8 +248,14 @@ async def _enroll(settings: ProviderSettings, server: str, token: str) -> Enroll
     servers = tuple(dict.fromkeys((*members, server.rstrip("/"))))
     cluster = replace(known, provider_id=answer.provider_id, name=answer.name, servers=servers)
     if known.provider_id != answer.provider_id:
+        # Of a cluster that was restored to a time before this provider was enrolled: it is told the journal again.
+        same, restored = set(known.servers) & set(servers), 0 < known.generation < answer.generation
         cluster = Cluster(
-            provider_id=answer.provider_id, name=answer.name, servers=servers, generation=answer.generation
+            provider_id=answer.provider_id,
+            name=answer.name,
+            servers=servers,
+            generation=answer.generation,
+            resending=bool(same and restored),
         )
     try:
         write_cluster(settings.state_dir, cluster)

@@ -31,7 +31,7 @@ class Photographer:
         self._folder = folder
         self._app = QApplication([])
         self.theme = Theme(self._app, "dark")
-        self.session = Session(Store(), AsyncBridge())
+        self.session = Session(Store(), AsyncBridge(), folder / "outbox.log")
         self.window = MainWindow(self.theme, self.session, ConsoleSettings(), folder / "console.toml")
         self.window.show()
 

@@ -1,121 +1,161 @@
-"""What the help desk does to jobs that wait: each release and cancel is asked for under one id until it is answered.
-Pure.
+"""What the help desk does to jobs and money: what may be asked for, and how what was asked for stands, in words. Pure.
 
 Invariant: nothing is called done but by a server's answer. Where none came it is *unknown*, and it is asked again with
-the very id it was asked with first: a server that did it already only says so again.
+the very id it was asked with first (core/outbox.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from app.core.outbox import OPEN, Item, Verb
 from app.core.reducer import Rights
-from app.core.viewdata import JOB_WORDS, Tone, count_text, job_cost_text
-from backend.wire.errors import REFUSALS
-from backend.wire.messages import JobActionAnswer, JobView, Ledger
+from app.core.viewdata import Tone, count_text, job_cost_text, money
+from backend.wire.messages import JobView, Ledger
 
-Verb = Literal["release", "cancel"]
-Phase = Literal["asking", "unknown", "done", "refused"]
 Choice = Literal["all", "held", "look"]
 
 CHOICES: Final[dict[Choice, str]] = {"all": "All jobs", "held": "Held jobs", "look": "Jobs to look at"}
 LISTED: Final = 4
-WAITING: Final = frozenset({"held", "released"})
 MAY_BE_CANCELED: Final = frozenset({"held", "released", "authorised", "printing"})
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """One thing asked of one job. `text` says why it was refused, or why no answer came."""
-
-    verb: Verb
-    job_id: str
-    command_id: str
-    title: str
-    user_name: str
-    reason: str = ""
-    phase: Phase = "asking"
-    text: str = ""
-    printing: bool = False
-
-
-def deed(verb: Verb, job: JobView, command_id: str, reason: str = "") -> Deed:
-    return Deed(verb, job.job_id, command_id, job.title or "(no name)", job.user_name, reason)
-
-
-def answered(asked: Deed, answer: JobActionAnswer) -> Deed:
-    """What a server's answer makes of it."""
-    if not answer.code:
-        return replace(asked, phase="done", text="", printing=answer.state in ("authorised", "printing"))
-    said = answer.message.rstrip(".") or REFUSALS.get(answer.code, answer.code)
-    now = f"; it is {JOB_WORDS[answer.state][0].lower()}" if answer.code == "job-not-held" else ""
-    return replace(asked, phase="refused", text=f"{said}{now}")
+LOOK_MARKS: Final = frozenset({"excess", "in_doubt", "possible_duplicate", "unassigned"})
+"""Marks that bring a job onto the list of those to look at (as the servers choose it)."""
 
 
 def why_not(verb: Verb, jobs: Sequence[JobView], rights: Rights | None) -> str:
-    """Why these jobs cannot be released or canceled now, "" where they can."""
+    """Why this cannot be done to these jobs now, "" where it can."""
     if rights is None:
         return "whether this access token may do it is not known yet"
     if rights.desk:
         return rights.desk
     if not jobs:
         return "choose a job first"
-    able = [job for job in jobs if job.state == "held"] if verb == "release" else _cancelable(jobs)
-    if able:
-        return ""
-    return "no chosen job is held" if verb == "release" else "the chosen jobs are over"
+    return "" if able(verb, jobs) else NOT_THESE[verb]
+
+
+NOT_THESE: Final[dict[Verb, str]] = {
+    "release": "no chosen job is held",
+    "cancel": "the chosen jobs are over",
+    "tick-off": "no chosen job waits to be looked at",
+    "refund": "nothing is left of what the chosen job was charged",
+}
 
 
 def able(verb: Verb, jobs: Sequence[JobView]) -> list[JobView]:
     """Those of the jobs that it makes sense for."""
-    return [job for job in jobs if job.state == "held"] if verb == "release" else _cancelable(jobs)
+    match verb:
+        case "release":
+            return [job for job in jobs if job.state == "held"]
+        case "cancel":
+            return [job for job in jobs if job.state in MAY_BE_CANCELED]
+        case "tick-off":
+            return [job for job in jobs if needs_a_look(job)]
+        case _:
+            return [job for job in jobs if job.charged - job.refunded > 0]
 
 
-def _cancelable(jobs: Sequence[JobView]) -> list[JobView]:
-    return [job for job in jobs if job.state in MAY_BE_CANCELED]
+def needs_a_look(job: JobView) -> bool:
+    """Whether its charge is in doubt. Whether somebody has looked at it already, the list of those to look at tells."""
+    return job.state == "in_doubt" or not LOOK_MARKS.isdisjoint(job.marks)
 
 
 # ---------------------------------------------------------------- in words
 
 
-def sentence(deeds: Sequence[Deed]) -> tuple[Tone, str]:
+def sentence(items: Sequence[Item], ledger: Ledger | None = None) -> tuple[Tone, str]:
     """How what was asked for last stands, in one sentence."""
-    if len(deeds) == 1:
-        return _one(deeds[0])
-    counts = {phase: [found for found in deeds if found.phase == phase] for phase in ("unknown", "asking", "refused")}
-    done = [found for found in deeds if found.phase == "done"]
-    parts = [f"{len(done):,} {_DONE[deeds[0].verb].lower()}"] if done else []
-    if counts["refused"]:
-        parts.append(f"{len(counts['refused']):,} refused: {counts['refused'][0].text}")
-    if counts["unknown"]:
-        parts.append(f"{len(counts['unknown']):,} unknown: no server answered; asked again under the same id")
-    if counts["asking"]:
-        parts.append(f"{len(counts['asking']):,} being asked for")
-    tone: Tone = "ok"
-    for phase, its in (("asking", "waiting"), ("refused", "error"), ("unknown", "warning")):
-        if counts[phase]:
-            tone = its  # type: ignore[assignment]  # each of them is a Tone
+    if len(items) == 1:
+        return _one(items[0], ledger)
+    done = [item for item in items if item.phase == "done"]
+    refused = [item for item in items if item.phase == "refused"]
+    unknown = [item for item in items if item.phase == "unknown"]
+    asked = [item for item in items if item.phase == "open"]
+    verbs = {item.entry.verb for item in done}
+    word = DONE[done[0].entry.verb].lower() if len(verbs) == 1 else "done"
+    parts = [f"{len(done):,} {word}"] if done else []
+    if refused:
+        parts.append(f"{len(refused):,} refused: {refused[0].text}")
+    if unknown:
+        parts.append(f"{len(unknown):,} unknown: no server answered; asked again under the same id")
+    if asked:
+        parts.append(f"{len(asked):,} being asked for")
+    tone: Tone = "warning" if unknown else "error" if refused else "waiting" if asked else "ok"
     return tone, f"{'. '.join(parts)}."
 
 
-_DONE: Final[dict[Verb, str]] = {"release": "Released", "cancel": "Canceled"}
-_ASKING: Final[dict[Verb, str]] = {"release": "Releasing", "cancel": "Canceling"}
+DONE: Final[dict[Verb, str]] = {
+    "release": "Released",
+    "cancel": "Canceled",
+    "tick-off": "Ticked off",
+    "adjust": "Adjusted",
+    "set-balance": "Balance set",
+    "refund": "Refunded",
+    "reverse": "Undone",
+}
+ASKING: Final[dict[Verb, str]] = {
+    "release": "Releasing",
+    "cancel": "Canceling",
+    "tick-off": "Ticking off",
+    "adjust": "Adjusting",
+    "set-balance": "Setting the balance of",
+    "refund": "Refunding",
+    "reverse": "Undoing",
+}
 
 
-def _one(found: Deed) -> tuple[Tone, str]:
-    which = f"“{found.title}” of {found.user_name}"
-    match found.phase:
-        case "asking":
-            return "waiting", f"{_ASKING[found.verb]} {which} …"
-        case "done" if found.printing:
-            return "ok", f"Its print server is told to stop {which}; what was printed by then is charged."
+def subject(item: Item, ledger: Ledger | None) -> str:
+    """What a command is about: a job, or an amount and a person."""
+    entry = item.entry
+    match entry.verb:
+        case "adjust":
+            return f"{signed(entry.amount or 0, ledger)} for {entry.user_name}"
+        case "set-balance":
+            return f"{entry.user_name} to {money(entry.amount or 0, ledger)}"
+        case "reverse":
+            return f"transfer {entry.sequence:,} of {entry.user_name}"
+        case _:
+            return f"“{entry.title}” of {entry.user_name}"
+
+
+def signed(amount: int, ledger: Ledger | None) -> str:
+    """An amount with its sign, also where it is more."""
+    return f"+{money(amount, ledger)}" if amount > 0 else money(amount, ledger)
+
+
+def _one(item: Item, ledger: Ledger | None) -> tuple[Tone, str]:
+    which, verb = subject(item, ledger), item.entry.verb
+    match item.phase:
         case "done":
-            return "ok", f"{_DONE[found.verb]}: {which}."
+            return "ok", _done(item, which, ledger)
         case "refused":
-            return "error", f"Not {_DONE[found.verb].lower()}: {which}. {found.text}."
+            return "error", f"Not {DONE[verb].lower()}: {which}. {item.text}."
+        case _ if item.barred:
+            return "warning", f"Waits for {item.entry.owner.name} to log in again: {which}. {item.text}."
         case "unknown":
-            text = f"Unknown whether {which} was {_DONE[found.verb].lower()}: no server answered."
-            return "warning", f"{text} It is asked again under the same id."
+            text = f"Unknown whether {which} was {DONE[verb].lower()}: {_why_unknown(item)}"
+            return "warning", f"{text}. It is asked again under the same id."
+        case _:
+            return "waiting", f"{ASKING[verb]} {which} …"
+
+
+def _why_unknown(item: Item) -> str:
+    return item.text.rstrip(".") or "no server answered"
+
+
+def _done(item: Item, which: str, ledger: Ledger | None) -> str:
+    ending = item.ending
+    assert ending is not None  # what is done has a server's word
+    if item.entry.verb == "cancel" and ending.state in ("authorised", "printing"):
+        return f"Its print server is told to stop {which}; what was printed by then is charged."
+    if ending.balance is None:
+        return f"{DONE[item.entry.verb]}: {which}."
+    amount = f" {signed(ending.amount or 0, ledger)}" if item.entry.verb in ("refund", "reverse") else ""
+    return f"{DONE[item.entry.verb]}{amount}: {which}. The balance is {money(ending.balance, ledger)} now."
+
+
+def open_text(items: Sequence[Item]) -> str:
+    """How much is not answered yet, "" for nothing."""
+    count = sum(item.phase in OPEN for item in items)
+    return f"{count_text(count, 'command', 'commands')} not answered yet" if count else ""
 
 
 def job_facts(job: JobView, ledger: Ledger | None) -> str:

@@ -55,6 +55,7 @@ _KINDS: Final[dict[str, tuple[str, Severity, Group]]] = {
     "cluster-resumed": ("Pause ended", "action", "servers"),
     "database-changed": ("New primary", "info", "database"),
     "database-switchover": ("Database switchover begun", "action", "database"),
+    "database-restored": ("Database restored", "action", "database"),
     "redundancy-lost": ("Redundancy lost", "failure", "database"),
     "redundancy-restored": ("Redundancy restored", "recovered", "database"),
     "dns-changed": ("DNS changed", "info", "servers"),
@@ -67,6 +68,7 @@ _DETAILS: Final[dict[str, str]] = {
     "addresses": "addresses: {}",
     "url": "{}",
     "version": "version {}",
+    "generation": "generation {}",
 }
 
 _CAUSES: Final[dict[str, str]] = {"new": "for the first time", "first": "the cluster’s first leader"}

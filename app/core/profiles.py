@@ -6,6 +6,7 @@ its own that only its owner can read. Both are replaced whole (write beside, fsy
 old or the new one.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -63,6 +64,12 @@ def default_config() -> Path:
 
 def default_token_file() -> Path:
     return config_folder() / "console.token"
+
+
+def outbox_file(config: Path) -> Path:
+    """Where the outbox of the profile in this settings file is kept: beside no settings, as it is no setting."""
+    name = hashlib.sha256(str(config.absolute()).encode()).hexdigest()[:12]
+    return Path(platformdirs.user_state_dir("inkeeper", appauthor=False)) / f"outbox-{name}.log"
 
 
 def server_urls(text: str | Sequence[str]) -> tuple[str, ...]:

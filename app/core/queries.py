@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 from urllib.parse import quote
 
-from app.core.desk import Choice, Deed
+from app.core.commands import ABOUT_JOBS, command, job_ending, money_ending
+from app.core.desk import Choice
 from app.core.operations import Verb
+from app.core.outbox import Ending, Entry
 from app.core.reducer import Rights
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.wire.messages import (
     Caller,
-    CancelJob,
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
@@ -27,10 +28,10 @@ from backend.wire.messages import (
     JobList,
     JobView,
     Ledger,
+    MoneyAnswer,
     Plan,
     QueueList,
     QueueView,
-    ReleaseJob,
     SetQueue,
     TransferList,
     TransferView,
@@ -115,14 +116,18 @@ async def chosen_jobs(client: ApiClient, choice: Choice) -> Read[JobList]:
     return Read(answer, client.current, time.monotonic())
 
 
-async def act_on_job(client: ApiClient, asked: Deed) -> JobActionAnswer:
-    """Release or cancel, under the id that it has: asked again it is the same command. Raises ServerProblem, NoServer
-    (it may have been done)."""
-    body: ReleaseJob | CancelJob = ReleaseJob(command_id=asked.command_id)
-    if asked.verb == "cancel":
-        body = CancelJob(command_id=asked.command_id, reason=asked.reason)
-    path = f"jobs/{asked.job_id}/{asked.verb}"
-    return await client.call("POST", path, body, JobActionAnswer, timeout_s=TIMEOUT_S)
+async def carry_out(client: ApiClient, entry: Entry) -> Ending:
+    """Send a command of the outbox under the id that it has: asked again it is the same command. Raises ServerProblem,
+    NoServer (it may have been done)."""
+    body = command(entry)
+    if entry.verb in ABOUT_JOBS:
+        return job_ending(await client.call("POST", entry.path, body, JobActionAnswer, timeout_s=TIMEOUT_S))
+    return money_ending(await client.call("POST", entry.path, body, MoneyAnswer, timeout_s=TIMEOUT_S))
+
+
+async def read_caller(client: ApiClient) -> Caller:
+    """Who is logged in, with the limits as they stand."""
+    return await client.call("GET", "me", None, Caller, timeout_s=TIMEOUT_S)
 
 
 async def change_queue(client: ApiClient, queue_id: int, change: SetQueue) -> QueueView:
@@ -153,9 +158,7 @@ async def read_rights(client: ApiClient) -> Rights | None:
     """What this token may do: to the cluster, asked by a dry run, which does nothing, and to jobs, by its role. None
     where no server told."""
     try:
-        rights = await _cluster_rights(client)
-        caller, desk = await _desk_rights(client)
-        return replace(rights, desk=desk, caller=caller)
+        return await _desk_rights(client, await _cluster_rights(client))
     except NoServer:
         return None
 
@@ -170,15 +173,16 @@ async def _cluster_rights(client: ApiClient) -> Rights:
     return Rights(True)
 
 
-async def _desk_rights(client: ApiClient) -> tuple[Caller | None, str]:
-    """Whose token it is, and why jobs may not be released and canceled with it, "" where they may."""
+async def _desk_rights(client: ApiClient, rights: Rights) -> Rights:
+    """Who asks, and why they may not move money and jobs."""
     try:
-        caller = await client.call("GET", "me", None, Caller, timeout_s=TIMEOUT_S)
+        caller = await read_caller(client)
     except ServerProblem as error:
-        return None, f"this server does not offer it ({error.problem.title.lower()})"
+        return replace(rights, desk=f"this server does not offer it ({error.problem.title.lower()})")
     if caller.role in ("admin", "helpdesk"):
-        return caller, ""
-    return caller, f"this access token’s role, {caller.role}, does not allow it; it takes the role helpdesk or admin"
+        return replace(rights, caller=caller)
+    text = f"the role {caller.role} does not allow it; it takes the role helpdesk or admin"
+    return replace(rights, caller=caller, desk=text)
 
 
 async def ask_plan(client: ApiClient, verb: Verb, subject: str) -> Plan:

@@ -44,7 +44,7 @@ class Connection:
 @dataclass(frozen=True, slots=True)
 class Rights:
     """Whether this token may act on the cluster, as a server said; `reason` where it may not. `desk` says why it may
-    not release and cancel jobs, "" where it may; `caller` whose token it is, None where no server told."""
+    not move money and jobs, "" where it may; `caller` whose token it is, with the limits as last read."""
 
     allowed: bool
     reason: str = ""

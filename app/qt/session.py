@@ -6,14 +6,17 @@ under way before the next one is entered, so that no answer of the old cluster c
 
 import logging
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject
 
 from app.core.feed import Feed
+from app.core.outbox_file import OutboxFile
 from app.core.profiles import Profile
 from app.core.reducer import Closed, Message
 from app.qt.bridge import AsyncBridge, Handle
+from app.qt.desk import Desk, NotConnected
 from app.qt.store import Store
 from backend.client.client import ApiClient
 
@@ -24,14 +27,10 @@ log = logging.getLogger(__name__)
 Ask = Callable[[ApiClient], Coroutine[Any, Any, T]]
 
 
-class NotConnected(Exception):
-    """Asked while no cluster is set."""
-
-
 class Session(QObject):
     """At most one cluster at a time. Used on the GUI thread."""
 
-    def __init__(self, store: Store, bridge: AsyncBridge, parent: QObject | None = None) -> None:
+    def __init__(self, store: Store, bridge: AsyncBridge, outbox: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.store = store
         self.profile: Profile | None = None
@@ -40,6 +39,7 @@ class Session(QObject):
         self._feed: Feed | None = None
         self._handles: set[Handle] = set()
         self._era = 0
+        self.desk = Desk(self, OutboxFile(outbox), self)
 
     def open(self, profile: Profile) -> None:
         """Enter a cluster, leaving the one before."""
@@ -95,6 +95,7 @@ class Session(QObject):
         self._era += 1
         client, self._client = self._client, None
         self.store.close()
+        self.desk.close()
         return self._bridge.close(client.aclose() if client is not None else None)
 
     def _keep(self, handle: Handle) -> Handle:

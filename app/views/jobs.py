@@ -18,28 +18,23 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
-    QWidget,
 )
 
-from app.core.desk import CHOICES, Choice, able, sentence, why_not
+from app.core.desk import CHOICES, Choice, able, why_not
 from app.core.feed import JOBS_POLL_S
 from app.core.freshness import ago_text, is_stale
 from app.core.queries import CHOSEN_ROWS, Read, Trouble, chosen_jobs, explain, older_jobs
 from app.core.reducer import Changes
-from app.core.viewdata import Tone, count_text, database_now_ms, short_reason
+from app.core.viewdata import count_text, database_now_ms, short_reason
 from app.models.jobs import AGE, COST, IMPRESSIONS, QUEUE, REMARK, STATE, TITLE, USER, JobsModel
 from app.qt.actions import Actions, Name
 from app.qt.bridge import Handle
-from app.qt.desk import Desk
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cancel import CancelDialog
 from app.views.cells import CellDelegate
 from app.views.parts import (
     Card,
-    Elided,
-    IconButton,
-    Mark,
     StatePane,
     Table,
     choice_sheet,
@@ -48,6 +43,7 @@ from app.views.parts import (
     row,
     slim_button_sheet,
 )
+from app.views.told import Told
 from backend.wire.messages import JobList, JobView
 
 REREAD_S: Final = 5.0
@@ -83,7 +79,7 @@ class JobsPanel(Card):
         self._handle: Handle | None = None
         self._burst = QTimer(self, singleShot=True, interval=BURST_MS)
         self._burst.timeout.connect(self._ask)
-        self.desk = Desk(session, self)
+        self.desk = session.desk
         self.dialog: CancelDialog | None = None
         self.model = JobsModel(self, self._fetch)
         self.table = Table(theme, "Jobs")
@@ -100,7 +96,7 @@ class JobsPanel(Card):
         self.filter = QComboBox()
         self.release_button = QPushButton("Release")
         self.cancel_button = QPushButton("Cancel…")
-        self.told = _Told(theme)
+        self.told = Told(theme, session.desk, session.store)
         self._build()
         self._connect()
 
@@ -140,11 +136,9 @@ class JobsPanel(Card):
         self.table.selectionModel().selectionChanged.connect(self._offer)
         self.model.dataChanged.connect(self._offer)
         self.model.modelReset.connect(self._offer)
-        self.desk.changed.connect(self._tell)
-        self.told.dismissed.connect(self.desk.forget)
+        self.desk.changed.connect(self._offer)
         self._session.store.changed.connect(self._store_changed)
         self._offer()
-        self._tell()
 
     # ---------------------------------------------------------------- which jobs
 
@@ -283,7 +277,8 @@ class JobsPanel(Card):
 
     def _offer(self) -> None:
         jobs, rights = self.chosen() if self.isVisible() else [], self._session.store.state.rights
-        release, cancel = why_not("release", jobs, rights), why_not("cancel", jobs, rights)
+        stop = self.desk.why_not() if rights is not None and not rights.desk else ""
+        release, cancel = (stop or why_not(verb, jobs, rights) for verb in ("release", "cancel"))
         self._actions.offer("release_jobs", release)
         self._actions.offer("cancel_jobs", cancel)
         for button, action in (
@@ -307,37 +302,9 @@ class JobsPanel(Card):
         menu.aboutToHide.connect(menu.deleteLater)
         return menu
 
-    def _tell(self) -> None:
-        deeds = self.desk.deeds
-        self.told.setVisible(bool(deeds))
-        if deeds:
-            self.told.show_sentence(*sentence(deeds))
-
     def _store_changed(self, changes: Changes) -> None:
         if changes.rights:
             self._offer()
-
-
-class _Told(QWidget):
-    """How the last release or cancel ended, in one line."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._mark = Mark(theme, 16)
-        self.text = Elided(theme, px=12.5)
-        self._close = IconButton(theme, "close", "Dismiss", 12)
-        self.dismissed = self._close.clicked
-        box = row(self._mark, spacing=9, margins=(14, 0, 10, 2))
-        box.addWidget(self.text, 1)
-        box.addWidget(self._close)
-        self.setLayout(box)
-
-    def show_sentence(self, tone: Tone, text: str) -> None:
-        self._mark.show_tone(tone, tone)
-        self.text.show_text(text)
-        self._theme.tint(self.text, tone if tone in ("error", "warning") else "text")
-        self.setAccessibleName(text)
 
 
 def _slim(theme: Theme, button: QPushButton) -> None:

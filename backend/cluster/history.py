@@ -40,6 +40,7 @@ Kind = Literal[
     "cluster-resumed",
     "database-changed",
     "database-switchover",
+    "database-restored",
     "redundancy-lost",
     "redundancy-restored",
     "dns-changed",

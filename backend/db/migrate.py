@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 from backend.db.engine import Database
 from backend.db.errors import DatabaseRefused
 from backend.db.lockfile import ServerLock
+from backend.db.metadata import metadata
 
 _ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
 
@@ -32,7 +33,7 @@ State = Literal["empty", "older", "current", "compatible", "newer"]
 def state(conn: sa.Connection) -> State:
     """How the database's tables stand to this program. "compatible": a newer program made them, and left in them all
     that this one uses (it says so in `cluster.oldest_schema`), so that servers can be upgraded one after the other."""
-    found = MigrationContext.configure(conn).get_current_revision()
+    found = revision(conn)
     script = ScriptDirectory.from_config(_config(conn))
     if found is None:
         return "empty"
@@ -62,18 +63,45 @@ def migrate(database: Database, check: Callable[[State], None] = lambda _: None)
 
 def upgrade(conn: sa.Connection, check: Callable[[State], None] = lambda _: None) -> bool:
     """`migrate` on a connection whose caller made sure that nobody else does the same on SQLite."""
-    if conn.dialect.name == "postgresql":
-        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
-        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+    claim(conn)
     found = state(conn)
     check(found)
     if found == "newer":
         raise DatabaseRefused("the database was made by a newer version of Inkeeper; upgrade this program")
     if found in ("current", "compatible"):
         return False
-    command.upgrade(_config(conn), "head")
+    make(conn)
     return True
+
+
+def revision(conn: sa.Connection) -> str | None:
+    """The revision of the database's tables; None where there are none."""
+    return MigrationContext.configure(conn).get_current_revision()
+
+
+def is_known(wanted: str) -> bool:
+    """Whether this program has that revision's tables."""
+    script = ScriptDirectory(str(Path(__file__).with_name("migrations")))
+    return wanted in {found.revision for found in script.walk_revisions()}
+
+
+def claim(conn: sa.Connection) -> None:
+    """Nobody else makes or changes tables until this transaction ends. (On SQLite the caller sees to that.)"""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+
+
+def drop_all(conn: sa.Connection) -> None:
+    """Drop every table of ours (the caller has imported all that define some); the database is "empty" then."""
+    metadata.drop_all(conn)
+    conn.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+
+
+def make(conn: sa.Connection, wanted: str = "head") -> None:
+    """Bring the tables up to a revision that this program knows; the caller has claimed them."""
+    command.upgrade(_config(conn), wanted)
 
 
 def _config(conn: sa.Connection) -> Config:

@@ -54,8 +54,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def session(qapp: QApplication) -> Iterator[Session]:
-    made = Session(Store(), AsyncBridge())
+def session(qapp: QApplication, tmp_path: Path) -> Iterator[Session]:
+    made = Session(Store(), AsyncBridge(), tmp_path / "state" / "outbox.log")
     yield made
     assert made.close()
 

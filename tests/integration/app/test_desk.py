@@ -137,11 +137,11 @@ def test_a_server_killed_meanwhile_is_asked_again_and_the_job_is_released_once(
     system.server.kill9()
     jobs._actions["release_jobs"].trigger()
     qtbot.waitUntil(lambda: told(jobs).startswith("Unknown whether “Killed” of mira was released"), timeout=DEADLINE_MS)
-    (asked,) = jobs.desk.deeds
+    (asked,) = jobs.desk.items
     system.server.start()
     system.server.wait_for_port(system.port, 60)
     qtbot.waitUntil(lambda: told(jobs) == "Released: “Killed” of mira.", timeout=DEADLINE_MS)
-    assert [found.command_id for found in jobs.desk.deeds] == [asked.command_id]
+    assert [found.entry.command_id for found in jobs.desk.items] == [asked.entry.command_id]
     qtbot.waitUntil(lambda: state(jobs, held) == "Released", timeout=DEADLINE_MS)
 
 
@@ -169,7 +169,7 @@ def test_an_auditor_sees_why_it_may_not(
     select(jobs, held, qtbot=qtbot)
     action = jobs._actions["release_jobs"]
     assert not action.isEnabled()
-    assert "role, auditor, does not allow it" in action.toolTip()
+    assert "role auditor does not allow it" in action.toolTip()
     assert not jobs.cancel_button.isEnabled()
     assert [entry.isEnabled() for entry in jobs.menu().actions()] == [False, False]
 

@@ -10,8 +10,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from backend.db.engine import Database
+from provider.enrolment import Cluster, read_cluster, write_cluster
 from tests.support.app_server import AppServer
 from tests.support.folders import scratch_folder
 from tests.support.print_server import BIN
@@ -203,3 +206,27 @@ def test_an_allowance_that_is_no_amount_is_named(scratch: Path) -> None:
     done = run([PROGRAM, "--config", provider.config, "status"], env=environ, check=False)
     assert done.returncode == 1
     assert "[offline] allowance: 'five' is not an amount" in done.stderr
+
+
+def test_who_was_enrolled_after_the_backup_tells_its_journal_once_enrolled_again(
+    server: AppServer, scratch: Path
+) -> None:
+    """Of the same cluster only: another one has nothing to do with what was printed."""
+    database = Database(server.database_url)
+    with database.connect(writing=True) as conn:
+        conn.exec_driver_sql("UPDATE cluster SET generation = 2")
+    database.close()
+
+    def is_seen() -> bool:
+        return httpx.get(f"{server.url}/health/live", trust_env=False).headers["Inkeeper-Generation"] == "2"
+
+    wait_until(is_seen, 20, "the server to see its new generation")
+    for name, url, again in (("elsewhere", "http://192.0.2.1:9191", False), ("again", server.url, True)):
+        folder = scratch / name
+        folder.mkdir()
+        provider = Provider(folder, name, server.url)
+        provider.state.mkdir(mode=0o700)
+        write_cluster(provider.state, Cluster(provider_id=99, name=name, servers=(url,), generation=1))
+
+        assert provider.run("enroll", "--server", server.url, "--token", token(server, name))[0] == 0
+        assert (read_cluster(provider.state).generation, read_cluster(provider.state).resending) == (2, again)

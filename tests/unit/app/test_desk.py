@@ -1,8 +1,12 @@
 """Releases and cancels in words, and what may be asked for."""
 
-from app.core.desk import able, answered, deed, job_facts, listed, sentence, why_not
+from dataclasses import replace
+
+from app.core.commands import Maker, act_on_job, adjust, job_ending, money_ending
+from app.core.desk import able, job_facts, listed, sentence, why_not
+from app.core.outbox import Item, Owner, Verb
 from app.core.reducer import Rights
-from backend.wire.messages import JobActionAnswer
+from backend.wire.messages import JobActionAnswer, JobView, MoneyAnswer
 from tests.support.console_world import LEDGER, job
 
 HELD = job(1, state="held", title="Essay", charged=0, cost=6000)
@@ -23,17 +27,39 @@ def test_what_may_be_asked_for_of_which_job() -> None:
     assert able("cancel", [HELD, PRINTING, OVER]) == [HELD, PRINTING]
 
 
+def item(verb: Verb, job_: JobView = HELD, **more: object) -> Item:
+    by = Maker("0190", Owner("campus", "maria"), 5)
+    return replace(Item(act_on_job(by, verb, job_, "wrong")), **more)  # type: ignore[arg-type]
+
+
 def test_only_an_answer_makes_it_done() -> None:
-    asked = deed("cancel", HELD, "id-1", "wrong")
+    asked = item("cancel")
     assert sentence([asked]) == ("waiting", "Canceling “Essay” of mira …")
-    done = answered(asked, JobActionAnswer(state="canceled"))
+    done = replace(asked, phase="done", ending=job_ending(JobActionAnswer(state="canceled")))
     assert sentence([done]) == ("ok", "Canceled: “Essay” of mira.")
-    stopping = answered(deed("cancel", PRINTING, "id-2"), JobActionAnswer(state="authorised"))
+    ending = job_ending(JobActionAnswer(state="authorised"))
+    stopping = item("cancel", PRINTING, phase="done", ending=ending)
     assert sentence([stopping])[1].startswith("Its print server is told to stop “Poster” of mira")
-    refused = answered(asked, JobActionAnswer(code="job-not-held", message="This job is not held.", state="completed"))
+    ending = job_ending(JobActionAnswer(code="job-not-held", message="This job is not held.", state="completed"))
+    refused = replace(asked, phase="refused", ending=ending, text=ending.text)
     assert sentence([refused]) == ("error", "Not canceled: “Essay” of mira. This job is not held; it is completed.")
     tone, text = sentence([done, refused, asked])
     assert (tone, text) == ("error", "1 canceled. 1 refused: This job is not held; it is completed. 1 being asked for.")
+    lost = replace(asked, phase="unknown", text="a:9191: did not answer in time")
+    tone, text = sentence([done, refused, lost])
+    assert (tone, "1 unknown" in text) == ("warning", True)
+    assert sentence([lost])[1].startswith("Unknown whether “Essay” of mira was canceled: a:9191: did not answer")
+
+
+def test_money_is_told_with_its_sign_and_the_new_balance() -> None:
+    by = Maker("0190", Owner("campus", "maria"), 5)
+    ending = money_ending(MoneyAnswer(amount=25_000, balance=30_000, available=30_000))
+    done = Item(adjust(by, "mira", 25_000, "jam"), phase="done", ending=ending)
+    assert sentence([done], LEDGER) == ("ok", "Adjusted: +2.50 EUR for mira. The balance is 3.00 EUR now.")
+    ending = money_ending(MoneyAnswer(code="daily-limit-reached"))
+    refused = Item(adjust(by, "mira", -25_000, "jam"), phase="refused", ending=ending, text=ending.text)
+    wanted = "Not adjusted: −2.50 EUR for mira. That would be more than you may move in a day."
+    assert sentence([refused], LEDGER) == ("error", wanted)
 
 
 def test_a_job_in_one_line_and_many_in_few() -> None:
