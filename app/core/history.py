@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from app.core.events import newest_first
 from app.core.freshness import ago_text
+from app.core.tables import harmless, utc
 from app.core.viewdata import Tone, actor_text
 from backend.wire.messages import ClusterEvent
 
@@ -230,18 +231,23 @@ def as_csv(events: Iterable[ClusterEvent]) -> str:
     writer = csv.writer(out)
     writer.writerow(("event_id", "at", "kind", "severity", "subject", "actor", "term", "cause", "away_ms", "detail"))
     for event in events:
-        at = f"{datetime.fromtimestamp(event.at / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{event.at % 1000:03d}Z"
         detail = json.dumps(event.detail, ensure_ascii=False, sort_keys=True) if event.detail else ""
         away = "" if event.away_ms is None else event.away_ms
-        texts = [_harmless(text) for text in (event.subject, event.actor)]
+        texts = [harmless(text) for text in (event.subject, event.actor)]
         writer.writerow(
-            (event.event_id, at, event.kind, severity(event), *texts, event.term, _harmless(event.cause), away, detail)
+            (
+                event.event_id,
+                utc(event.at),
+                event.kind,
+                severity(event),
+                *texts,
+                event.term,
+                harmless(event.cause),
+                away,
+                detail,
+            )
         )
     return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def line(event: ClusterEvent, zone: tzinfo | None = None) -> str:

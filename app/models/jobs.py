@@ -5,8 +5,8 @@ skip a row. The same model shows the jobs of one person, without the live window
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from PySide6.QtCore import QObject, Qt
 
@@ -27,8 +27,9 @@ MAX_ROWS: Final = 5000
 class JobsModel(PagedModel):
     """Rows newest first. `fetch` is asked for the page after a job id and answers by `add_page`."""
 
-    headers = HEADERS
+    headers: ClassVar[Sequence[str]] = HEADERS
     numbers = NUMBERS
+    age = AGE  # the column that moves with time
 
     def __init__(self, parent: QObject | None = None, fetch: Callable[[str], None] | None = None) -> None:
         super().__init__(parent, fetch)
@@ -77,9 +78,8 @@ class JobsModel(PagedModel):
         """Ages are shown as of this moment of the database's clock."""
         self._database_ms = database_ms
         if self._order:
-            self.dataChanged.emit(
-                self.index(0, AGE), self.index(len(self._order) - 1, AGE), [Qt.ItemDataRole.DisplayRole]
-            )
+            last = len(self._order) - 1
+            self.dataChanged.emit(self.index(0, self.age), self.index(last, self.age), [Qt.ItemDataRole.DisplayRole])
 
     def job(self, row: int) -> JobView | None:
         return self._jobs[self._order[row]] if 0 <= row < len(self._order) else None
@@ -103,7 +103,7 @@ class JobsModel(PagedModel):
         self._jobs = {key: jobs[key] for key in self._order}
         for key in changed:
             row = self._order.index(key)
-            self.dataChanged.emit(self.index(row, 0), self.index(row, len(HEADERS) - 1))
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(self.headers) - 1))
 
     # ---------------------------------------------------------------- Qt's questions
 

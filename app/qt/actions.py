@@ -17,6 +17,7 @@ from app.qt.theme import Theme
 Name = Literal[
     "connection", "reload", "quit", "live", "people", "find", "graph", "tree", "fit", "zoom_in", "zoom_out",
     "theme_system", "theme_light", "theme_dark", "theme_toggle", "keys", "about",
+    "print_log", "queues", "users", "operators", "tokens", "audit", "settings", "export_log", "copy_jobs",
     "history", "drain", "undrain", "switchover", "database_switchover", "pause", "resume", "remove",
     "copy_event", "export_events",
     "jobs_all", "jobs_held", "jobs_look", "release_jobs", "cancel_jobs",
@@ -40,7 +41,14 @@ SPECS: Final[dict[Name, Spec]] = {
     "quit": Spec("&Quit", "Close the console", ("Ctrl+Q",)),
     "live": Spec("&Live view", "The cluster and its jobs", ("Ctrl+1",), "live", "page"),
     "people": Spec("&People", "Find a person and see the balance", ("Ctrl+2",), "people", "page"),
-    "history": Spec("&History", "What happened to the cluster", ("Ctrl+3",), "history", "page"),
+    "print_log": Spec("P&rint log", "Every job, by filters, to be saved as a table", ("Ctrl+3",), "printlog", "page"),
+    "history": Spec("&History", "What happened to the cluster", ("Ctrl+4",), "history", "page"),
+    "queues": Spec("&Queues", "All queues, their costs and policies", ("Ctrl+5",), "queue", "page"),
+    "users": Spec("&Users", "All people who print", ("Ctrl+6",), "users", "page"),
+    "operators": Spec("&Operators", "Who may log in, as what, with which limits", ("Ctrl+7",), "operator", "page"),
+    "tokens": Spec("Access &tokens", "What opens the cluster to programs", ("Ctrl+8",), "key", "page"),
+    "audit": Spec("&Audit log", "Who changed what, and who looked at whom", ("Ctrl+9",), "audit", "page"),
+    "settings": Spec("&Settings", "What holds for the whole cluster", ("Ctrl+,",), "settings", "page"),
     "find": Spec("&Find a person", "Go to the look-up and type", ("Ctrl+F",), "search"),
     "graph": Spec("As &graph", "Show the cluster as a picture", ("Ctrl+G",), "graph", "shape"),
     "tree": Spec(
@@ -60,6 +68,10 @@ SPECS: Final[dict[Name, Spec]] = {
         "&Copy event", "Copy the chosen event of the history as a line of text", ("Ctrl+Shift+C",), "copy"
     ),
     "export_events": Spec("&Save history…", "Save the events that are shown as a table (CSV)", ("Ctrl+S",), "save"),
+    "export_log": Spec(
+        "Save &print log…", "Save all jobs that fit the filters as a table (CSV)", ("Ctrl+Shift+S",), "save"
+    ),
+    "copy_jobs": Spec("Cop&y jobs", "Copy the chosen jobs of the print log", ("Ctrl+Shift+J",), "copy"),
     "jobs_all": Spec("&All jobs", "Show the newest jobs", ("Ctrl+J",), group="jobs"),
     "jobs_held": Spec("&Held jobs", "Show the jobs that wait to be released", ("Ctrl+H",), group="jobs"),
     "jobs_look": Spec("Jobs to &look at", "Show the jobs whose charge is in doubt", ("Ctrl+K",), group="jobs"),
@@ -75,9 +87,13 @@ SPECS: Final[dict[Name, Spec]] = {
 
 MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
     ("&Console", ("connection", "reload", None, "quit")),
-    ("&View", ("live", "people", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
+    ("&View", ("live", "people", "print_log", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
+    ("&Administration", ("queues", "users", "operators", "tokens", None, "audit", "settings")),
     ("&Find", ("find",)),
-    ("&Jobs", ("jobs_all", "jobs_held", "jobs_look", None, "release_jobs", "cancel_jobs")),
+    (
+        "&Jobs",
+        ("jobs_all", "jobs_held", "jobs_look", None, "release_jobs", "cancel_jobs", None, "copy_jobs", "export_log"),
+    ),
     (
         "C&luster",
         (

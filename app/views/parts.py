@@ -256,6 +256,18 @@ def choice_sheet(colors: Colors) -> str:
     """
 
 
+def date_sheet(colors: Colors) -> str:
+    return f"""
+    QDateEdit {{ background: {colors.window}; color: {colors.text}; border: 1px solid {colors.line_strong};
+        border-radius: 7px; padding: 0 4px 0 9px; selection-background-color: {colors.accent};
+        selection-color: {colors.on_accent}; }}
+    QDateEdit:focus {{ border: 1px solid {colors.draining}; }}
+    QDateEdit::drop-down {{ border: none; width: 22px; }}
+    QDateEdit::down-arrow {{ image: none; width: 0; height: 0; border-left: 5px solid {colors.window};
+        border-right: 5px solid {colors.window}; border-top: 6px solid {colors.muted}; margin-right: 8px; }}
+    """
+
+
 def field_sheet(colors: Colors) -> str:
     """Line edits and push buttons; the default button of a form stands out."""
     return f"""
@@ -357,6 +369,28 @@ class StatePane(QWidget):
         self.setAccessibleName(f"{title}. {text}")
 
 
+class Notice(QWidget):
+    """How what was asked for last ended, in one line that can be dismissed."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._mark = Mark(theme, 16)
+        self.text = Elided(theme, px=12.5)
+        self._close = IconButton(theme, "close", "Dismiss", 12)
+        self.dismissed = self._close.clicked
+        box = row(self._mark, spacing=9, margins=(14, 0, 10, 2))
+        box.addWidget(self.text, 1)
+        box.addWidget(self._close)
+        self.setLayout(box)
+
+    def show_sentence(self, tone: Tone, text: str) -> None:
+        self._mark.show_tone(tone, tone)
+        self.text.show_text(text)
+        self._theme.tint(self.text, tone if tone in ("error", "warning") else "text")
+        self.setAccessibleName(text)
+
+
 class Table(QTableView):
     """A table as all of ours look: whole rows, fixed height, no grid, no wrapping, elided text."""
 
@@ -405,6 +439,10 @@ class Table(QTableView):
         super().resizeEvent(event)
         if event.oldSize().width() != event.size().width():
             self._share_out()
+
+    def chosen_rows(self) -> list[int]:
+        """The rows that are selected, from above."""
+        return sorted(index.row() for index in self.selectionModel().selectedRows())
 
     def _share_out(self) -> None:
         share = max(1.0, min(self.MOST_SHARE, self.width() / (sum(self._widths.values()) + self._left)))

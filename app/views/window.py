@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QFrame,
     QLineEdit,
     QMainWindow,
     QMessageBox,
@@ -19,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.pages import PAGES, Page, shown_to
 from app.core.profiles import ConsoleSection, ConsoleSettings, Profile, ProfileError, save, save_theme
 from app.core.profiles import Theme as ThemeChoice
 from app.core.reducer import Changes
@@ -29,10 +32,12 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.connect import ConnectPane
 from app.views.history import HistoryPage
+from app.views.listing import ListPage
 from app.views.live import LivePage
 from app.views.operations import Operations
 from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, slim_button_sheet, tool_button
 from app.views.people import PeoplePage
+from app.views.printlog import PrintLogPage
 from backend.base.cli import program_version
 from backend.base.settings import SettingsError
 
@@ -40,27 +45,39 @@ log = logging.getLogger(__name__)
 
 
 class Rail(QWidget):
-    """The pages, at the left edge."""
+    """The pages, at the left edge: those of every day, and below a line those for whoever keeps the house. What a role
+    may not see is not there."""
 
     WIDTH = 84
+    HIGH = 49
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
         self._theme = theme
         self.setFixedWidth(self.WIDTH)
         self.setAccessibleName("Pages")
-        self._toggle = self._button(actions, "theme_toggle", "Colours")
-        box = column(spacing=6, margins=(8, 14, 8, 12))
-        logo = _Logo()
-        box.addWidget(logo, 0, Qt.AlignmentFlag.AlignHCenter)
-        box.addSpacing(12)
-        box.addWidget(self._button(actions, "live", "Live"))
-        box.addWidget(self._button(actions, "people", "People"))
-        box.addWidget(self._button(actions, "history", "History"))
+        self.buttons: dict[Page, QToolButton] = {}
+        box = column(spacing=2, margins=(7, 12, 7, 8))
+        box.addWidget(_Logo(), 0, Qt.AlignmentFlag.AlignHCenter)
+        box.addSpacing(8)
+        self._line = QFrame()
+        self._line.setFixedHeight(1)
+        for page, spec in PAGES.items():
+            if spec.group == "house" and box.indexOf(self._line) < 0:
+                box.addSpacing(4)
+                box.addWidget(self._line)
+                box.addSpacing(4)
+            self.buttons[page] = self._button(actions, page, spec.short)
+            box.addWidget(self.buttons[page])
         box.addStretch(1)
-        box.addWidget(self._toggle)
+        box.addWidget(self._button(actions, "theme_toggle", "Colours"))
         self.setLayout(box)
         theme.on_change(self, self._restyle)
+
+    def show_pages(self, pages: Collection[Page]) -> None:
+        for page, button in self.buttons.items():
+            button.setVisible(page in pages)
+        self._line.setVisible(any(PAGES[page].group == "house" for page in pages))
 
     def _button(self, actions: Actions, name: Name, text: str) -> QToolButton:
         action = actions[name]
@@ -70,8 +87,8 @@ class Rail(QWidget):
         button.setAccessibleName(action.text().replace("&", ""))
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        button.setFixedHeight(54)
-        button.setFont(font(button.font(), 11.5))
+        button.setFixedHeight(self.HIGH)
+        button.setFont(font(button.font(), 11))
         action.changed.connect(lambda: button.setText(text))
         return button
 
@@ -79,10 +96,11 @@ class Rail(QWidget):
         colors = self._theme.colors
         self.setStyleSheet(f"""
             QToolButton {{ border: 1px solid transparent; border-radius: 9px; color: {colors.muted};
-                padding-top: 5px; }}
+                padding-top: 4px; }}
             QToolButton:hover {{ background: {colors.panel}; }}
             QToolButton:checked {{ background: {colors.selected}; color: {colors.text}; }}
             QToolButton:focus {{ border-color: {colors.accent}; }}
+            QFrame {{ background: {colors.line_strong}; border: none; }}
         """)
         self.update()
 
@@ -179,6 +197,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(theme, self)
         self.live = LivePage(theme, self.actions_, session)
         self.people = PeoplePage(theme, session)
+        self.print_log = PrintLogPage(theme, self.actions_, session)
         self.history = HistoryPage(theme, self.actions_, session)
         self.operations = Operations(theme, self.actions_, session, self)
         self.paused = PausedBanner(theme, self.actions_)
@@ -188,16 +207,23 @@ class MainWindow(QMainWindow):
         self._title = label(theme, px=19, bold=True)
         self._cluster = Elided(theme, role="muted", px=13)
         self._pages = QStackedWidget()
-        for page in (self.live, self.people, self.history, self.connect_pane):
+        self._by_name: dict[Page, QWidget] = {
+            "live": self.live,
+            "people": self.people,
+            "print_log": self.print_log,
+            "history": self.history,
+        }
+        for page in (*self._by_name.values(), self.connect_pane):
             self._pages.addWidget(page)
         self._build()
         self._connect()
         self.show_page(self.live)
+        self._show_rail()
         self._refresh_head()
 
     def _build(self) -> None:
         self.setWindowTitle("Inkeeper")
-        self.setMinimumSize(960, 600)
+        self.setMinimumSize(1040, 680)
         self.resize(1280, 800)
         self.actions_.fill(self.menuBar())
         self.menuBar().setAccessibleName("Menu")
@@ -218,7 +244,8 @@ class MainWindow(QMainWindow):
         main.addWidget(self.banner)
         main.addWidget(self.paused)
         main.addWidget(self._pages, 1)
-        body = row(Rail(self._theme, self.actions_), spacing=0)
+        self.rail = Rail(self._theme, self.actions_)
+        body = row(self.rail, spacing=0)
         body.addLayout(main, 1)
         central = QWidget()
         central.setLayout(body)
@@ -253,10 +280,9 @@ class MainWindow(QMainWindow):
         act = self.actions_
         act["quit"].triggered.connect(self.close)
         act["reload"].triggered.connect(self._session.reload)
-        act["live"].triggered.connect(lambda: self.show_page(self.live))
-        act["people"].triggered.connect(self._show_people)
-        act["find"].triggered.connect(self._show_people)
-        act["history"].triggered.connect(self._show_history)
+        for name in PAGES:
+            act[name].triggered.connect(lambda _=False, name=name: self.go(name))
+        act["find"].triggered.connect(lambda: self.go("people"))
         self.live.offers = self.operations.offers
         self.live.topology.acting.connect(self.operations.open)
         self.live.topology.menu_wanted.connect(self.operations.popup)
@@ -277,28 +303,39 @@ class MainWindow(QMainWindow):
     def show_page(self, page: QWidget) -> None:
         self._pages.setFocus()  # else Qt hands the focus of what is hidden to the first button of the rail
         self._pages.setCurrentWidget(page)
-        titles = {
-            self.live: "Live view",
-            self.people: "People",
-            self.history: "History",
-            self.connect_pane: "Connection",
-        }
-        self._title.setText(titles[page])
+        shown: Page | None = next((name for name, its in self._by_name.items() if its is page), None)
+        self._title.setText(PAGES[shown].title if shown is not None else "Connection")
         self.banner.setVisible(page is not self.connect_pane)
         self._show_paused()
         self._find.setVisible(page is self.live)
         self._live_tools.setVisible(page is self.live)
-        self.actions_["live"].setChecked(page is self.live)
-        self.actions_["people"].setChecked(page is self.people)
-        self.actions_["history"].setChecked(page is self.history)
+        for name in PAGES:
+            self.actions_[name].setChecked(name == shown)
 
-    def _show_people(self) -> None:
-        self.show_page(self.people)
-        self.people.start()
+    def go(self, name: Page) -> None:
+        """Show a page because somebody asked for it, ready for the keyboard."""
+        page = self._by_name.get(name)
+        if page is None or name not in self._allowed():
+            return
+        self.show_page(page)
+        if isinstance(page, PeoplePage | HistoryPage | ListPage):
+            page.start()
 
-    def _show_history(self) -> None:
-        self.show_page(self.history)
-        self.history.start()
+    def _allowed(self) -> tuple[Page, ...]:
+        rights = self._session.store.state.rights
+        pages = shown_to(rights.caller.role if rights is not None and rights.caller is not None else None)
+        return tuple(page for page in pages if page in self._by_name)
+
+    def _show_rail(self) -> None:
+        """The pages that this token's role may see; who loses the page that is shown goes to the first."""
+        allowed = self._allowed()
+        self.rail.show_pages(allowed)
+        for name in PAGES:
+            self.actions_[name].setVisible(name in allowed)
+            self.actions_[name].setEnabled(name in allowed)
+        current = self._pages.currentWidget()
+        if any(its is current and name not in allowed for name, its in self._by_name.items()):
+            self.show_page(self.live)
 
     def _show_paused(self) -> None:
         topology = self._session.store.state.topology
@@ -329,6 +366,8 @@ class MainWindow(QMainWindow):
     def _changed(self, changes: Changes) -> None:
         if changes.connection or changes.topology:
             self._refresh_head()
+        if changes.rights:
+            self._show_rail()
 
     def _refresh_head(self) -> None:
         state, now = self._session.store.state, time.monotonic()
