@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QPushBut
 
 from app.core.queries import explain
 from app.core.viewdata import Tone, short_reason
-from app.qt.session import Ask, NotConnected, Session
+from app.qt.desk import NotConnected
+from app.qt.session import Ask, Session
 from app.qt.theme import Theme
 from app.views.parts import Mark, dress, dress_check, dress_choice, label, row
 from backend.client.errors import NoServer
