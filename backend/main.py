@@ -62,6 +62,7 @@ from backend.operations import backup as backup_command
 from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
 from backend.operations import restore as restore_command
+from backend.operations import users as users_command
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
@@ -158,6 +159,9 @@ def _parser() -> cli.Parser:
     back = commands.add_parser("restore", help="make a backup the database, while no server runs")
     back.set_defaults(run=run_restore)
     restore_command.add_parser(back)
+    users = commands.add_parser("users", help="import users from a file")
+    users.set_defaults(run=run_users)
+    users_command.add_parser(users)
     for name in LATER:
         later = commands.add_parser(name, help="not available in this version")
         later.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -245,6 +249,13 @@ def run_backup(options: argparse.Namespace, settings: ServerSettings) -> int:
 def run_restore(options: argparse.Namespace, settings: ServerSettings) -> int:
     """`inkeeper-server restore FILE`."""
     return restore_command.run(options, settings.database, _person())
+
+
+def run_users(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server users …`."""
+    with opened(settings) as database:
+        found: int = options.users_run(options, database, settings.ledger.decimals, _person())
+    return found
 
 
 def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> int:

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from backend.api import commands, openapi, probes, views
+from backend.api import commands, openapi, people, probes, views
 from backend.api.frame import Frame
 from backend.api.operation import Operation, route
 from backend.api.problems import http_exception, unexpected
@@ -23,6 +23,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.enroll,
     commands.take_heartbeat,
     commands.adjust_balance,
+    people.import_users,
     commands.change_queue,
     commands.act_on_cluster,
     commands.switch_database_over,

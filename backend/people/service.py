@@ -24,7 +24,7 @@ from backend.people.model import UserChange, UserDefaults
 from backend.people.tables import user, user_word
 from backend.people.words import words_of
 
-_COUNTERS = (
+COUNTERS = (
     "credits_posted", "debits_posted", "debits_pending", "sequence",
     "offline_total", "late_total", "excess_total", "print_jobs", "print_impressions",
 )  # fmt: skip
@@ -174,7 +174,7 @@ def _insert_account(conn: sa.Connection, name: str, defaults: UserDefaults) -> i
         "name": name,
         "restricted": defaults.restricted,
         "overdraft": defaults.overdraft,
-        **dict.fromkeys(_COUNTERS, 0),
+        **dict.fromkeys(COUNTERS, 0),
         "credits_posted": credit,
         "sequence": 1 if credit else 0,
     }
@@ -199,16 +199,21 @@ def _book_initial_credit(conn: sa.Connection, account_id: int, amount: int, now:
             at=now,
         )
     )
-    stripe = {"account_id": FUNDING, "stripe": 0}
-    conn.execute(
-        insert_or_nothing(conn, account_stripe, [account_stripe.c.account_id, account_stripe.c.stripe]).values(
-            **stripe, credits_posted=0, debits_posted=0
-        )
-    )
+    fund(conn, debits=amount)
+
+
+def fund(conn: sa.Connection, *, debits: int = 0, credits: int = 0) -> None:
+    """The funding account's side of what new users start with."""
+    key = [account_stripe.c.account_id, account_stripe.c.stripe]
+    first = {"account_id": FUNDING, "stripe": 0, "credits_posted": 0, "debits_posted": 0}
+    conn.execute(insert_or_nothing(conn, account_stripe, key).values(**first))
     conn.execute(
         sa.update(account_stripe)
         .where(account_stripe.c.account_id == FUNDING, account_stripe.c.stripe == 0)
-        .values(debits_posted=account_stripe.c.debits_posted + amount)
+        .values(
+            debits_posted=account_stripe.c.debits_posted + debits,
+            credits_posted=account_stripe.c.credits_posted + credits,
+        )
     )
 
 
