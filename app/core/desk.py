@@ -54,8 +54,8 @@ def able(verb: Verb, jobs: Sequence[JobView]) -> list[JobView]:
 
 
 def needs_a_look(job: JobView) -> bool:
-    """Whether its charge is in doubt. Whether somebody has looked at it already, the list of those to look at tells."""
-    return job.state == "in_doubt" or not LOOK_MARKS.isdisjoint(job.marks)
+    """Whether its charge is in doubt and nobody has looked at it yet."""
+    return not LOOK_MARKS.isdisjoint(job.marks) and "looked_at" not in job.marks
 
 
 # ---------------------------------------------------------------- in words

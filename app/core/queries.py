@@ -63,12 +63,13 @@ class Read(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One user with the newest jobs and transfers."""
+    """One user with the newest transfers, and the newest jobs of the asked kind."""
 
     user: UserView
     jobs: tuple[JobView, ...]
     transfers: tuple[TransferView, ...]
     ledger: Ledger
+    choice: Choice = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,32 @@ async def find_users(client: ApiClient, text: str, limit: int = FOUND_LIMIT) -> 
     return Read(answer, client.current, time.monotonic())
 
 
-async def read_person(client: ApiClient, name: str) -> Read[Person]:
+async def read_person(client: ApiClient, name: str, choice: Choice = "all") -> Read[Person]:
     """A person with recent jobs and transfers. Raises ServerProblem "not-found" when the name is gone."""
     path = f"users/{quote(name, safe='')}"
     rows: dict[str, str | int] = {"limit": PERSON_ROWS}
+    jobs_path, jobs_rows = (f"{path}/jobs", rows) if choice == "all" else ("jobs", {**_kind(choice), "user": name})
     found, jobs, transfers = await asyncio.gather(
         client.call("GET", path, None, UserList, timeout_s=TIMEOUT_S),
-        client.call("GET", f"{path}/jobs", None, JobList, timeout_s=TIMEOUT_S, query=rows),
+        client.call("GET", jobs_path, None, JobList, timeout_s=TIMEOUT_S, query=jobs_rows),
         client.call("GET", f"{path}/transfers", None, TransferList, timeout_s=TIMEOUT_S, query=rows),
     )
-    person = Person(found.users[0], jobs.jobs, transfers.transfers, found.ledger)
+    person = Person(found.users[0], jobs.jobs, transfers.transfers, found.ledger, choice)
     return Read(person, client.current, time.monotonic())
+
+
+async def older_jobs_of(client: ApiClient, name: str, before: str) -> tuple[JobView, ...]:
+    """The page of a person's jobs that follows the job `before`, newest first."""
+    query: dict[str, str | int] = {"limit": PAGE_ROWS, "before": before}
+    path = f"users/{quote(name, safe='')}/jobs"
+    return (await client.call("GET", path, None, JobList, timeout_s=TIMEOUT_S, query=query)).jobs
+
+
+async def older_transfers_of(client: ApiClient, name: str, before: int) -> tuple[TransferView, ...]:
+    """The page of a person's transfers before the one of this sequence, newest first."""
+    query: dict[str, str | int] = {"limit": PAGE_ROWS, "before": before}
+    path = f"users/{quote(name, safe='')}/transfers"
+    return (await client.call("GET", path, None, TransferList, timeout_s=TIMEOUT_S, query=query)).transfers
 
 
 async def older_jobs(client: ApiClient, before: str) -> Read[JobList]:
@@ -110,10 +126,14 @@ async def older_jobs(client: ApiClient, before: str) -> Read[JobList]:
 
 async def chosen_jobs(client: ApiClient, choice: Choice) -> Read[JobList]:
     """The jobs that wait, or that the help desk must look at, newest first, at most CHOSEN_ROWS."""
-    query: dict[str, str | int] = {"limit": CHOSEN_ROWS}
-    query |= {"state": "held"} if choice == "held" else {"attention": 1}
-    answer = await client.call("GET", "jobs", None, JobList, timeout_s=TIMEOUT_S, query=query)
+    answer = await client.call("GET", "jobs", None, JobList, timeout_s=TIMEOUT_S, query=_kind(choice))
     return Read(answer, client.current, time.monotonic())
+
+
+def _kind(choice: Choice) -> dict[str, str | int]:
+    """The query of the jobs that wait, or that are to be looked at."""
+    kind: dict[str, str | int] = {"state": "held"} if choice == "held" else {"attention": 1}
+    return {"limit": CHOSEN_ROWS, **kind}
 
 
 async def carry_out(client: ApiClient, entry: Entry) -> Ending:

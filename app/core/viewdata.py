@@ -51,6 +51,7 @@ MARK_WORDS: Final[dict[str, tuple[str, str]]] = {
     "unassigned": ("unassigned", "Fits no account; charged to the account “unassigned”"),
     "released": ("released", "Somebody of the help desk let it print"),
     "in_doubt": ("print in doubt", "Nobody can tell how much of it was printed; the queue’s rule decided"),
+    "looked_at": ("looked at", "Somebody of the help desk has looked at its charge"),
     "cancel_requested": ("cancel asked for", "Its print server has not said yet that it is over"),
 }
 

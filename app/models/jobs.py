@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Final
 from PySide6.QtCore import QObject, Qt
 
 from app.core.freshness import age_text
+from app.core.person import Past, remark, why_lines
 from app.core.reducer import newest_first
 from app.core.rows import difference
-from app.core.viewdata import job_age_s, job_cost_text, job_remark, job_tone, job_word, why_text
+from app.core.viewdata import Tone, job_age_s, job_cost_text, job_remark, job_tone, job_word, why_text
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT, PagedModel
-from backend.wire.messages import JobView, Ledger
+from backend.wire.messages import JobView, Ledger, UserView
 
 STATE, USER, QUEUE, TITLE, IMPRESSIONS, COST, REMARK, AGE = range(8)
 HEADERS: Final = ("State", "User", "Queue", "Document", "Pages", "Cost", "Remarks", "Age")
@@ -144,3 +145,25 @@ class JobsModel(PagedModel):
                 return job_remark(job)
             case _:
                 return age_text(job_age_s(job, self._database_ms))
+
+
+class PersonJobsModel(JobsModel):
+    """The jobs of one person, each with why it stands as it does; what was left when one was denied is read off the
+    person's transfers."""
+
+    def __init__(self, parent: QObject | None = None, fetch: Callable[[str], None] | None = None) -> None:
+        super().__init__(parent, fetch)
+        self.past = Past()
+        self.user: UserView | None = None
+
+    def why(self, job: JobView) -> tuple[tuple[Tone, str], ...]:
+        return why_lines(job, self._ledger, self.past, self.user)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.ToolTipRole and index.isValid():
+            job = self._jobs[self._order[index.row()]]
+            return "\n".join(text for _, text in self.why(job)) or None
+        return super().data(index, role)
+
+    def _text(self, job: JobView, column: int) -> str:
+        return remark(job, self._ledger, self.past, self.user) if column == REMARK else super()._text(job, column)

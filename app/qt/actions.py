@@ -20,7 +20,8 @@ Name = Literal[
     "print_log", "queues", "users", "operators", "tokens", "audit", "settings", "export_log", "copy_jobs",
     "history", "drain", "undrain", "switchover", "database_switchover", "pause", "resume", "remove",
     "copy_event", "export_events",
-    "jobs_all", "jobs_held", "jobs_look", "release_jobs", "cancel_jobs",
+    "jobs_all", "jobs_held", "jobs_look", "release_jobs", "cancel_jobs", "refund_job", "tick_off",
+    "adjust", "undo_transfer", "copy_person", "log_out", "change_password",
 ]  # fmt: skip
 
 
@@ -77,6 +78,17 @@ SPECS: Final[dict[Name, Spec]] = {
     "jobs_look": Spec("Jobs to &look at", "Show the jobs whose charge is in doubt", ("Ctrl+K",), group="jobs"),
     "release_jobs": Spec("&Release", "Let the chosen held jobs print", ("Ctrl+E",)),
     "cancel_jobs": Spec("&Cancel…", "Cancel the chosen jobs", ("Ctrl+Delete",)),
+    "refund_job": Spec("Re&fund…", "Give back what the chosen job was charged, or part of it", ("Ctrl+Shift+R",)),
+    "tick_off": Spec("Looked a&t…", "Somebody has looked at the chosen job", ("Ctrl+Shift+K",)),
+    "adjust": Spec("&Adjust the balance…", "Add to the person’s balance, or take away", ("Ctrl+M",)),
+    "undo_transfer": Spec(
+        "&Undo a transfer…", "Undo the chosen adjustment or refund by a transfer the other way", ("Ctrl+Shift+U",)
+    ),
+    "copy_person": Spec(
+        "&Copy as text", "Copy the person with jobs and transfers, for a ticket", ("Ctrl+Shift+T",), "copy"
+    ),
+    "log_out": Spec("Log &out…", "End this log-in, also on the servers", ("Ctrl+Shift+Q",)),
+    "change_password": Spec("Change &password…", "Choose another password for yourself"),
     "theme_system": Spec("As the &system", "Follow the desktop's colours", group="theme"),
     "theme_light": Spec("&Light", "Light colours", group="theme"),
     "theme_dark": Spec("&Dark", "Dark colours", group="theme"),
@@ -86,14 +98,27 @@ SPECS: Final[dict[Name, Spec]] = {
 }
 
 MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
-    ("&Console", ("connection", "reload", None, "quit")),
+    ("&Console", ("connection", "change_password", "log_out", None, "reload", None, "quit")),
     ("&View", ("live", "people", "print_log", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
     ("&Administration", ("queues", "users", "operators", "tokens", None, "audit", "settings")),
     ("&Find", ("find",)),
     (
         "&Jobs",
-        ("jobs_all", "jobs_held", "jobs_look", None, "release_jobs", "cancel_jobs", None, "copy_jobs", "export_log"),
+        (
+            "jobs_all",
+            "jobs_held",
+            "jobs_look",
+            None,
+            "release_jobs",
+            "cancel_jobs",
+            "refund_job",
+            "tick_off",
+            None,
+            "copy_jobs",
+            "export_log",
+        ),
     ),
+    ("&Money", ("adjust", "undo_transfer", None, "copy_person")),
     (
         "C&luster",
         (

@@ -66,7 +66,8 @@ class CellDelegate(QStyledItemDelegate):
 
 
 class PersonDelegate(QStyledItemDelegate):
-    """A found person in two lines: name and balance; login, department and what is restricted."""
+    """A found person in two lines: name and balance; login, why they were found, or their department, and what is
+    restricted."""
 
     HEIGHT = 56
 
@@ -86,11 +87,12 @@ class PersonDelegate(QStyledItemDelegate):
         try:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             _ground(painter, option, self._theme.colors)
-            self._paint(painter, QRectF(option.rect).adjusted(12, 0, -14, 0), user, model.balance_text(user))
+            rect = QRectF(option.rect).adjusted(12, 0, -14, 0)
+            self._paint(painter, rect, user, model.balance_text(user), model.hint(user))
         finally:
             painter.restore()
 
-    def _paint(self, painter: QPainter, rect: QRectF, user: UserView, balance: str) -> None:
+    def _paint(self, painter: QPainter, rect: QRectF, user: UserView, balance: str, hint: str) -> None:
         colors, base = self._theme.colors, painter.font()
         draw_initials(painter, QRectF(rect.x(), rect.center().y() - 17, 34, 34), person_title(user), colors)
         rect.adjust(46, 0, 0, 0)
@@ -109,7 +111,7 @@ class PersonDelegate(QStyledItemDelegate):
         _elided(painter, second, word, small, right)
         taken = QFontMetricsF(small).horizontalAdvance(word) + 12 if word else 0
         painter.setPen(QColor(colors.muted))
-        who = "  ·  ".join(part for part in (user.name, user.department) if part)
+        who = "  ·  ".join(part for part in (user.name, hint or user.department) if part)
         _elided(painter, second.adjusted(0, 0, -taken, 0), who, small, left)
 
 

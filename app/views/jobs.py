@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import Final, get_args
 
 from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QDialog,
     QLabel,
     QMenu,
     QPushButton,
@@ -23,6 +25,7 @@ from PySide6.QtWidgets import (
 from app.core.desk import CHOICES, Choice, able, why_not
 from app.core.feed import JOBS_POLL_S
 from app.core.freshness import ago_text, is_stale
+from app.core.outbox import Verb
 from app.core.queries import CHOSEN_ROWS, Read, Trouble, chosen_jobs, explain, older_jobs
 from app.core.reducer import Changes
 from app.core.viewdata import count_text, database_now_ms, short_reason
@@ -33,6 +36,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cancel import CancelDialog
 from app.views.cells import CellDelegate
+from app.views.money import RefundDialog, TickDialog
 from app.views.parts import (
     Card,
     StatePane,
@@ -51,6 +55,12 @@ BURST_MS: Final = 250
 JOBS_LIMIT_S: Final = 2.5 * JOBS_POLL_S
 WIDTHS: Final = {STATE: 132, USER: 120, QUEUE: 120, IMPRESSIONS: 70, COST: 124, REMARK: 250, AGE: 72}
 COMMANDS: Final[dict[Name, Choice]] = {"jobs_all": "all", "jobs_held": "held", "jobs_look": "look"}
+DEEDS: Final[dict[Name, Verb]] = {
+    "release_jobs": "release",
+    "cancel_jobs": "cancel",
+    "refund_job": "refund",
+    "tick_off": "tick-off",
+}
 NOTHING: Final[dict[Choice, tuple[str, str]]] = {
     "all": (
         "No jobs yet",
@@ -80,7 +90,7 @@ class JobsPanel(Card):
         self._burst = QTimer(self, singleShot=True, interval=BURST_MS)
         self._burst.timeout.connect(self._ask)
         self.desk = session.desk
-        self.dialog: CancelDialog | None = None
+        self.dialog: QDialog | None = None
         self.model = JobsModel(self, self._fetch)
         self.table = Table(theme, "Jobs")
         self.table.setModel(self.model)
@@ -130,6 +140,8 @@ class JobsPanel(Card):
         self.filter.activated.connect(lambda place: self.choose(self.filter.itemData(place)))
         self._actions["release_jobs"].triggered.connect(self.release)
         self._actions["cancel_jobs"].triggered.connect(self.cancel)
+        self._actions["refund_job"].triggered.connect(self.refund)
+        self._actions["tick_off"].triggered.connect(self.tick_off)
         self.release_button.clicked.connect(self._actions["release_jobs"].trigger)
         self.cancel_button.clicked.connect(self._actions["cancel_jobs"].trigger)
         self.table.customContextMenuRequested.connect(self._menu)
@@ -258,16 +270,29 @@ class JobsPanel(Card):
 
     def release(self) -> None:
         jobs = able("release", self.chosen())
-        if jobs:
+        if jobs and self.isVisible():
             self.desk.act("release", jobs)
 
     def cancel(self) -> None:
         """Ask whether they are to be canceled, and why."""
         jobs = able("cancel", self.chosen())
-        if not jobs or self.dialog is not None:
+        if not jobs or self.dialog is not None or not self.isVisible():
             return
         dialog = CancelDialog(self._theme, jobs, self._session.store.state.ledger, self.window())
         dialog.wanted.connect(lambda reason: self.desk.act("cancel", jobs, reason))
+        self._open(dialog)
+
+    def refund(self) -> None:
+        jobs = able("refund", self.chosen())
+        if jobs and self.dialog is None and self.isVisible():
+            self._open(RefundDialog(self._theme, self._session, jobs[0], None, self.window()))
+
+    def tick_off(self) -> None:
+        jobs = able("tick-off", self.chosen())
+        if jobs and self.dialog is None and self.isVisible():
+            self._open(TickDialog(self._theme, self._session, jobs[0], self.window()))
+
+    def _open(self, dialog: QDialog) -> None:
         dialog.finished.connect(self._dialog_closed)
         self.dialog = dialog
         dialog.open()
@@ -276,17 +301,27 @@ class JobsPanel(Card):
         self.dialog = None
 
     def _offer(self) -> None:
-        jobs, rights = self.chosen() if self.isVisible() else [], self._session.store.state.rights
+        if not self.isVisible():
+            return  # the commands are another page's
+        jobs, rights = self.chosen(), self._session.store.state.rights
         stop = self.desk.why_not() if rights is not None and not rights.desk else ""
-        release, cancel = (stop or why_not(verb, jobs, rights) for verb in ("release", "cancel"))
-        self._actions.offer("release_jobs", release)
-        self._actions.offer("cancel_jobs", cancel)
+        for name, verb in DEEDS.items():
+            self._actions.offer(name, stop or why_not(verb, jobs, rights))
         for button, action in (
             (self.release_button, self._actions["release_jobs"]),
             (self.cancel_button, self._actions["cancel_jobs"]),
         ):
             button.setEnabled(action.isEnabled())
             button.setToolTip(action.toolTip())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._offer()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        for name in DEEDS:
+            self._actions.offer(name, "choose a job first")
 
     def _menu(self, place: QPoint) -> None:
         if self.chosen():
@@ -297,8 +332,8 @@ class JobsPanel(Card):
         menu = QMenu(self)
         menu.setAccessibleName("What may be done to the jobs")
         menu.setToolTipsVisible(True)
-        menu.addAction(self._actions["release_jobs"])
-        menu.addAction(self._actions["cancel_jobs"])
+        for name in DEEDS:
+            menu.addAction(self._actions[name])
         menu.aboutToHide.connect(menu.deleteLater)
         return menu
 

@@ -13,6 +13,7 @@ from app.core.viewdata import found_text
 from app.models.roles import ID
 from app.models.users import UsersModel
 from app.qt import icons
+from app.qt.actions import Actions
 from app.qt.lookup import MIN_LETTERS, Lookup
 from app.qt.session import Session
 from app.qt.theme import Theme
@@ -34,6 +35,8 @@ class SearchPanel(Card):
         self.model = UsersModel(self)
         self.results = QListView()
         self.state_pane = StatePane(theme)
+        self._wanted = ""  # the text that Enter was pressed for before its answer was there
+        self._moved = False  # whether somebody chose a row of these results
         self._count = label(theme, role="muted", px=12)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.results)
@@ -43,7 +46,7 @@ class SearchPanel(Card):
         self._nothing()
 
     def _build(self, theme: Theme) -> None:
-        self.field.setPlaceholderText("Name, login, e-mail or card number")
+        self.field.setPlaceholderText("Name, login, e-mail, card or alias")
         self.field.setAccessibleName("Find a person")
         self.field.setAccessibleDescription("Type, choose with the arrow keys, open with Enter")
         self.field.setClearButtonEnabled(True)
@@ -104,32 +107,45 @@ class SearchPanel(Card):
     def _move(self, step: int) -> None:
         rows = self.model.rowCount()
         if rows:
+            self._moved = True
             current = self.results.currentIndex().row()
             self.results.setCurrentIndex(self.model.index(max(0, min(rows - 1, current + step)), 0))
 
     def _enter(self) -> None:
+        """Open who is chosen. What stands there of an earlier text is not what was meant: then the answer is waited
+        for, and opened where it can only be one. So a card reader, which types digits and Enter at once, opens the
+        card's owner."""
         index = self.results.currentIndex()
-        if index.isValid():
-            self._open(index)
+        if self.model.text == self.lookup.text and index.isValid():
+            named = self.model.row_of_number(self.lookup.text) if not self._moved else -1
+            self._open(self.model.index(named, 0) if named >= 0 else index)
         else:
+            self._wanted = self.lookup.text
             self.lookup.submit()
 
     def _open(self, index: QModelIndex) -> None:
         name = index.data(ID)
         if name:
             self._panel.open_person(str(name))
+            self.field.selectAll()  # the next name, or the next card, takes its place
 
     # ---------------------------------------------------------------- answers
 
     def _found(self, read: Read[UserList]) -> None:
-        self.model.show_found(read.value)
+        self.model.show_found(read.value, self.lookup.text)
+        self._moved = False
         self._count.setText(found_text(len(read.value.users), read.value.total))
         if not read.value.users:
-            text = "Nobody’s login, name, e-mail or card number begins like that."
+            text = "Nobody’s login, name, e-mail, card number or alias begins like that."
             self._show_state("people", f"No “{self.lookup.text}”", text)
             return
         self._stack.setCurrentWidget(self.results)
         self.results.setCurrentIndex(self.model.index(0, 0))
+        if self._wanted == self.lookup.text:
+            self._wanted = ""
+            named = self.model.row_of_number(self.lookup.text)
+            if named >= 0 or len(read.value.users) == 1:
+                self._open(self.model.index(max(0, named), 0))
 
     def _failed(self, trouble: Trouble) -> None:
         self.model.show_found(None)
@@ -157,9 +173,9 @@ class PeoplePage(QWidget):
 
     SEARCH_WIDTH = 356
 
-    def __init__(self, theme: Theme, session: Session) -> None:
+    def __init__(self, theme: Theme, actions: Actions, session: Session) -> None:
         super().__init__()
-        self.person = PersonPanel(theme, session)
+        self.person = PersonPanel(theme, actions, session)
         self.search = SearchPanel(theme, session, self.person)
         self.search.setFixedWidth(self.SEARCH_WIDTH)
         box = row(self.search, self.person, spacing=12)

@@ -196,7 +196,7 @@ class MainWindow(QMainWindow):
         self.config = config
         self.actions_ = Actions(theme, self)
         self.live = LivePage(theme, self.actions_, session)
-        self.people = PeoplePage(theme, session)
+        self.people = PeoplePage(theme, self.actions_, session)
         self.print_log = PrintLogPage(theme, self.actions_, session)
         self.history = HistoryPage(theme, self.actions_, session)
         self.operations = Operations(theme, self.actions_, session, self)

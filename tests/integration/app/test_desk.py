@@ -63,7 +63,7 @@ def state(jobs: JobsPanel, asked: Authorise) -> str:
 
 
 def opened(jobs: JobsPanel) -> CancelDialog:
-    assert jobs.dialog is not None
+    assert isinstance(jobs.dialog, CancelDialog)
     return jobs.dialog
 
 
@@ -171,7 +171,7 @@ def test_an_auditor_sees_why_it_may_not(
     assert not action.isEnabled()
     assert "role auditor does not allow it" in action.toolTip()
     assert not jobs.cancel_button.isEnabled()
-    assert [entry.isEnabled() for entry in jobs.menu().actions()] == [False, False]
+    assert [entry.isEnabled() for entry in jobs.menu().actions()] == [False] * 4
 
 
 def test_a_refusal_is_told_with_what_the_job_is_now(

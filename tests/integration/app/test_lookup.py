@@ -85,7 +85,7 @@ def test_the_person_shows_money_jobs_and_transfers(live: MainWindow, cluster: Cl
     qtbot.waitUntil(lambda: panel.transfers.rowCount() > 0, timeout=DEADLINE_MS)
     figures = {name: figure.accessibleName() for name, figure in panel.head.figures.items()}
     assert figures["Available"] == "Available: 0.10 EUR"
-    assert panel.jobs.index(0, 6).data() == "The account does not cover this job"
+    assert panel.jobs.index(0, 6).data() == "the account did not cover it, nothing was left"
     assert panel.source_text().startswith("Read from 127.0.0.1:")
 
 
