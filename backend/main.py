@@ -18,12 +18,14 @@ import uvloop
 
 from backend.access import service as access
 from backend.access.model import ROLES
+from backend.access.passwords import Passwords
 from backend.access.settings import HELD_TIMEOUT_S, KNOWN, SettingInvalid, read_settings, write_setting
 from backend.access.tokens import TokenCache
 from backend.api import metrics
 from backend.api.app import build_app, openapi_bytes
 from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
+from backend.api.looks import Looks
 from backend.api.metrics import MetricsSettings
 from backend.api.picture import Picture
 from backend.api.policy_watch import PolicyWatch
@@ -393,6 +395,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
     services.intake.start()
     hub.start()
     services.policy_watch.start()
+    services.looks.start()
     services.heartbeats.start()
     services.picture.start()
     services.database_watch.start()
@@ -404,6 +407,7 @@ async def running(settings: ServerSettings, database: Database) -> AsyncIterator
         services.draining = True
         for close in (
             services.policy_watch.close,
+            services.looks.close,
             services.heartbeats.close,
             services.picture.close,
             services.database_watch.close,
@@ -448,6 +452,8 @@ def make_services(settings: ServerSettings, database: Database) -> Services:
         database=database,
         intake=intake,
         policy_watch=PolicyWatch(database, intake),
+        looks=Looks(database, clock),
+        passwords=Passwords(),
         agent=agent,
         hub=hub,
         tokens=TokenCache(database, clock),

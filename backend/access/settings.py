@@ -10,10 +10,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from backend.access.service import write_audit
+from backend.access.audit import write_audit
 from backend.access.tables import setting
 from backend.db.dialect import upsert
 from backend.db.engine import now_ms
+from backend.wire.messages import SettingView
 from backend.wire.pricing import MAX_AMOUNT
 
 MAX_KEY = 255
@@ -92,6 +93,21 @@ def read_settings(conn: sa.Connection, *keys: str) -> dict[str, str]:
     rows = conn.execute(sa.select(setting.c.key, setting.c.value).where(setting.c.key.in_(keys)))
     found = {key: KNOWN[key].default for key in keys if key in KNOWN}
     return found | {row.key: row.value for row in rows}
+
+
+def list_settings(conn: sa.Connection) -> tuple[SettingView, ...]:
+    """Those that Inkeeper reads, by name; of secret ones not the value."""
+    values = read_settings(conn, *KNOWN)
+    return tuple(
+        SettingView(
+            key=key,
+            value=("set" if values[key] else "") if known.secret else values[key],
+            default=known.default,
+            secret=known.secret,
+            fixed=known.check is _fixed,
+        )
+        for key, known in sorted(KNOWN.items())
+    )
 
 
 def default_overdraft(conn: sa.Connection) -> int:

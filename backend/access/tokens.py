@@ -72,6 +72,10 @@ class TokenCache:
         except (DatabaseAway, TimeoutError):
             return kept.principal
 
+    def forget(self, token: str) -> None:
+        """It was revoked: look it up anew when it is used again."""
+        self._kept.pop(hash_token(token), None)
+
     async def _look_up(self) -> None:
         """Answer all that is wanted, statement by statement."""
         while self._wanted:

@@ -13,8 +13,8 @@ from backend.api.services import Services
 from backend.cluster.database_switchover import perform as switch_over
 from backend.cluster.operations import perform
 from backend.cluster.patroni import PatroniError, PatroniSilent
-from backend.intake.model import Body, Cancel, Release
-from backend.printers.service import enroll_provider, set_queue
+from backend.intake.model import Body, Cancel, Limits, Refund, Release, Reverse, Tick
+from backend.printers.service import enroll_provider, set_queue, set_queues
 from backend.wire.messages import (
     Adjust,
     Authorise,
@@ -31,10 +31,13 @@ from backend.wire.messages import (
     Name,
     Plan,
     QueueList,
+    RefundJob,
     ReleaseJob,
     Report,
     ReportAnswer,
     SetQueue,
+    SetQueues,
+    TickOff,
     Uuid,
 )
 from backend.wire.names import map_user_name
@@ -85,13 +88,36 @@ async def cancel_job(services: Services, who: Principal, job_id: Uuid, body: Can
     return await _act(services, who, Cancel(command_id=body.command_id, job_id=job_id, reason=body.reason))
 
 
-async def _give(services: Services, who: Principal, body: Body) -> bytes:
+@operation(
+    "POST",
+    "/api/v1/jobs/{job_id}/tick-off",
+    roles=MONEY,
+    errors=("command-conflict", "overloaded", "outcome-unknown"),
+)
+async def tick_off_job(services: Services, who: Principal, job_id: Uuid, body: TickOff) -> JobActionAnswer | Raw:
+    """Somebody has looked at a job's charge: it leaves the list of those to look at, until there is a new reason."""
+    return Raw(await give(services, who, Tick(command_id=body.command_id, job_id=job_id, comment=body.comment)))
+
+
+@operation(
+    "POST", "/api/v1/jobs/{job_id}/refund", roles=MONEY, errors=("command-conflict", "overloaded", "outcome-unknown")
+)
+async def refund_job(services: Services, who: Principal, job_id: Uuid, body: RefundJob) -> MoneyAnswer | Raw:
+    """Give back what a job was charged: all that is left of it, an amount, or the part for some of its pages."""
+    asked = Refund(
+        command_id=body.command_id, job_id=job_id, amount=body.amount, pages=body.pages, comment=body.comment
+    )
+    return Raw(await give(services, who, asked))
+
+
+async def give(services: Services, who: Principal, body: Body) -> bytes:
     """What the one door answers to somebody who does it by hand."""
-    return await services.intake.submit(body, actor=who.actor, role=who.role)
+    limits = Limits(each=who.limit_each, day=who.limit_day)
+    return await services.intake.submit(body, actor=who.actor, role=who.role, limits=limits)
 
 
 async def _act(services: Services, who: Principal, body: Release | Cancel) -> Raw:
-    answer = await _give(services, who, body)
+    answer = await give(services, who, body)
     services.desk.note()
     return Raw(answer)
 
@@ -125,16 +151,13 @@ async def take_heartbeat(services: Services, who: Principal, body: Heartbeat) ->
     )
 
 
-@operation(
-    "POST", "/api/v1/users/{name}/adjust", roles=MONEY, errors=("command-conflict", "overloaded", "outcome-unknown")
-)
-async def adjust_balance(services: Services, who: Principal, name: Name, body: Adjust) -> MoneyAnswer | Raw:
-    """Add to a user's balance, or take away. A refusal is an answer with a `code`, not a problem."""
-    user_name = map_user_name(name)
-    if map_user_name(body.user_name) != user_name:
-        raise ApiProblem("invalid", "the user in the path is not the user in the body")
-    body = msgspec.structs.replace(body, user_name=user_name)
-    return Raw(await _give(services, who, body))
+@operation("POST", "/api/v1/queues", roles=ADMIN, errors=("not-found",))
+async def change_queues(services: Services, who: Principal, body: SetQueues) -> QueueList:
+    """Change many queues alike: all of them or, where one is not there, none. The changed ones come back."""
+    await services.database.write(set_queues, body.queue_ids, body.change, actor=who.actor, role=who.role)
+    wanted = set(body.queue_ids)
+    changed = tuple(queue for queue in await services.picture.queues() if queue.queue_id in wanted)
+    return QueueList(queues=changed, ledger=services.ledger)
 
 
 @operation("POST", "/api/v1/cluster/actions", roles=ADMIN)

@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from backend.api.commands import submit_job
 from backend.api.operation import Operation
 from backend.api.problems import expected, send_json, send_problem
-from backend.api.reading import ClientGone, authenticate, decode, read_body
+from backend.api.reading import ClientGone, Forbidden, authenticate, decode, read_body
 from backend.api.services import Services
 from backend.wire.errors import problem
 from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
@@ -33,6 +33,7 @@ class Hot:
     def __init__(self, operation: Operation, services: Services) -> None:
         assert operation.roles is not None
         self._roles = operation.roles
+        self._name = operation.name
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(operation.body_type)
         self._services = services
 
@@ -51,6 +52,8 @@ class Hot:
             found = expected(error)
             if found is None:
                 raise
+            if isinstance(error, Forbidden):
+                services.looks.refused(error.who, self._name, scope["path"])
             await send_problem(send, found)
             return
         await send_json(send, 200, answer)

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.api.problems import ApiProblem, expected, send_json, send_problem
-from backend.api.reading import ClientGone, authenticate, convert, decode, read_body
+from backend.api.reading import ClientGone, Forbidden, authenticate, convert, decode, read_body
 from backend.api.services import Services
 from backend.wire.messages import Role
 
@@ -114,7 +114,9 @@ class Endpoint:
             found = expected(error)
             if found is None:
                 raise
-            await send_problem(send, found)
+            if isinstance(error, Forbidden):
+                self._services.looks.refused(error.who, self.operation.name, scope["path"])
+            await send_problem(send, found, error.retry_s if isinstance(error, ApiProblem) else 0)
             return
         if isinstance(answer, Stream):
             await answer.app(scope, receive, send)

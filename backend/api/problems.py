@@ -12,10 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Send
 
-from backend.access.errors import EnrolmentRefused
+from backend.access.errors import (
+    EnrolmentRefused,
+    LastAdministrator,
+    OperatorNameTaken,
+    OperatorUnknown,
+    PasswordTooShort,
+    TokenNameTaken,
+    TokenUnknown,
+)
+from backend.access.passwords import TooBusy
+from backend.access.settings import SettingInvalid
 from backend.cluster.events import TooManySubscribers
 from backend.db.errors import DatabaseAway, DatabaseRefused, WriteConflict
 from backend.intake.errors import IntakeError
+from backend.people.errors import CardTaken, NameTaken, UserUnknown
 from backend.printers.errors import QueueUnknown
 from backend.wire.errors import Problem, problem
 
@@ -28,6 +39,17 @@ _WRITTEN_FOR_PEOPLE: tuple[tuple[type[Exception], str], ...] = (
     (DatabaseRefused, "unavailable"),
     (WriteConflict, "name-taken"),
     (EnrolmentRefused, "enrolment-refused"),
+    (OperatorUnknown, "not-found"),
+    (OperatorNameTaken, "name-taken"),
+    (TokenNameTaken, "name-taken"),
+    (TokenUnknown, "not-found"),
+    (LastAdministrator, "invalid"),
+    (PasswordTooShort, "invalid"),
+    (TooBusy, "overloaded"),
+    (SettingInvalid, "invalid"),
+    (NameTaken, "name-taken"),
+    (CardTaken, "name-taken"),
+    (UserUnknown, "not-found"),
     (QueueUnknown, "not-found"),
     (TooManySubscribers, "overloaded"),
 )
@@ -36,9 +58,10 @@ _WRITTEN_FOR_PEOPLE: tuple[tuple[type[Exception], str], ...] = (
 class ApiProblem(Exception):
     """Raised by an operation to answer with this problem."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", retry_s: int = 0) -> None:
         super().__init__(f"{code}: {detail}")
         self.problem = problem(code, detail)
+        self.retry_s = retry_s
 
 
 def expected(error: Exception) -> Problem | None:
@@ -75,9 +98,12 @@ def unexpected(request: Request, error: Exception) -> Response:
     return Response(msgspec.json.encode(found), found.status, media_type=MEDIA_TYPE)
 
 
-async def send_problem(send: Send, found: Problem) -> None:
-    """The same for plain ASGI callables."""
-    await send_json(send, found.status, msgspec.json.encode(found), extra_headers(found), MEDIA_TYPE.encode())
+async def send_problem(send: Send, found: Problem, retry_s: int = 0) -> None:
+    """The same for plain ASGI callables; `retry_s`: when to try again."""
+    headers = extra_headers(found)
+    if retry_s:
+        headers.append((b"retry-after", b"%d" % retry_s))
+    await send_json(send, found.status, msgspec.json.encode(found), headers, MEDIA_TYPE.encode())
 
 
 async def send_json(

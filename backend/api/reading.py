@@ -30,21 +30,34 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+class Forbidden(ApiProblem):
+    """`who` tried what their role may not do."""
+
+    def __init__(self, who: Principal) -> None:
+        super().__init__("forbidden", f"the role {who.role} may not do that")
+        self.who = who
+
+
 async def authenticate(
     scope: Scope, tokens: TokenCache, roles: Iterable[Role], *, remembered: bool = False
 ) -> Principal:
     """Who asks; with `remembered` also by what was known before the database went away. Raises ApiProblem
     `unauthenticated` or `forbidden`, DatabaseAway."""
-    scheme, _, token = header(scope, b"authorization").partition(b" ")
-    if scheme.lower() != b"bearer" or not 0 < len(token.strip()) <= MAX_TOKEN:
-        raise ApiProblem("unauthenticated", "send the header Authorization: Bearer TOKEN")
     ask = tokens.remembered if remembered else tokens.principal
-    found = await ask(token.strip().decode("latin-1"))
+    found = await ask(bearer(scope))
     if found is None:
         raise ApiProblem("unauthenticated", "this token is not valid here")
     if found.role not in roles:
-        raise ApiProblem("forbidden", f"the role {found.role} may not do that")
+        raise Forbidden(found)
     return found
+
+
+def bearer(scope: Scope) -> str:
+    """The token of the request. Raises ApiProblem `unauthenticated`."""
+    scheme, _, token = header(scope, b"authorization").partition(b" ")
+    if scheme.lower() != b"bearer" or not 0 < len(token.strip()) <= MAX_TOKEN:
+        raise ApiProblem("unauthenticated", "send the header Authorization: Bearer TOKEN")
+    return token.strip().decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:

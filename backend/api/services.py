@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from backend.access.passwords import Passwords
 from backend.access.tokens import TokenCache
 from backend.api.decisions import Desk
 from backend.api.heartbeats import Heartbeats
+from backend.api.looks import Looks
 from backend.api.picture import Picture
 from backend.api.policy_watch import PolicyWatch
 from backend.base.tally import Counts
@@ -27,6 +29,8 @@ class Services:
     database: Database
     intake: Intake
     policy_watch: PolicyWatch
+    looks: Looks
+    passwords: Passwords
     agent: ClusterAgent
     hub: EventHub
     tokens: TokenCache

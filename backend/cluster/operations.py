@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from backend.access.service import write_audit
+from backend.access.audit import write_audit
 from backend.cluster import history, plan
 from backend.cluster.model import Snapshot
 from backend.cluster.service import read_snapshot

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from backend.access.service import write_audit
+from backend.access.audit import write_audit
 from backend.access.tables import access_token, operator
 from backend.base import cli
 from backend.base.cli import Failure

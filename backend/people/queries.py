@@ -13,7 +13,7 @@ from backend.access.settings import default_overdraft
 from backend.db.engine import now_ms
 from backend.ledger.model import DEFAULT_OVERDRAFT, Kind
 from backend.ledger.rules import REVERSAL
-from backend.ledger.tables import account, transfer
+from backend.ledger.tables import account, actor_day, transfer
 from backend.people.model import is_disabled
 from backend.people.tables import user, user_word
 from backend.people.words import LAST_CHARACTER, typed
@@ -22,6 +22,7 @@ from backend.wire.messages import TransferView, UserView
 MATCHES = 1000
 MAX_LIMIT = 500
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _NEWEST_WINDOWS_MS = (_HOUR_MS, 24 * _HOUR_MS, 30 * 24 * _HOUR_MS)
 
 _WHO = user.join(account, account.c.account_id == user.c.account_id)
@@ -88,6 +89,13 @@ def reversal_of(conn: sa.Connection, name: str, sequence: int) -> tuple[int, str
         return None
     mine = sa.and_(transfer.c.account_id == account_id, transfer.c.sequence == sequence)
     return account_id, conn.scalar(sa.select(transfer.c.job_id).where(mine)) or ""
+
+
+def moved_today(conn: sa.Connection, actor: str) -> int:
+    """What somebody with a limit for the day has moved today (UTC)."""
+    today = now_ms(conn) // _DAY_MS
+    mine = sa.and_(actor_day.c.actor == actor, actor_day.c.day == today)
+    return conn.scalar(sa.select(actor_day.c.moved).where(mine)) or 0
 
 
 def _reversed(conn: sa.Connection, account_id: int, since: int) -> frozenset[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from backend.access.service import write_audit
+from backend.access.audit import write_audit
 from backend.access.settings import DEFAULT_RESTRICTED, INITIAL_CREDIT, read_settings
 from backend.base.ids import uuid7
 from backend.db.dialect import insert_or_nothing

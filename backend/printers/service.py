@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backend.access.service import Enrolment, check_enrolment, complete_enrolment, write_audit
+from backend.access.audit import write_audit
+from backend.access.service import Enrolment, check_enrolment, complete_enrolment
 from backend.access.settings import DEFAULT_COST, read_settings
 from backend.db.dialect import CHUNK, insert_or_nothing, storable, upsert
 from backend.db.engine import now_ms

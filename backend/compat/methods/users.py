@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from backend.access.passwords import hash_secret
 from backend.base.ids import uuid7
 from backend.compat.faults import Code, Fault, user_unknown
 from backend.compat.methods.caller import Caller
@@ -20,7 +21,6 @@ from backend.compat.properties import (
 from backend.compat.queries import count_users, user_exists, user_names
 from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserUnknown
 from backend.people.model import UserChange
-from backend.people.passwords import hash_secret
 from backend.people.service import create_user, update_user
 from backend.wire.messages import ConfigureAccount, SetBalance
 

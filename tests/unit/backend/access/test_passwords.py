@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.people.passwords import hash_secret, is_secret
+from backend.access.passwords import hash_secret, is_secret
 
 
 def test_a_secret_is_known_again_and_no_other_is() -> None:
