@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import uvloop
 
 from backend.access import service as access
+from backend.access.errors import AccessError
 from backend.access.model import ROLES
 from backend.access.passwords import Passwords
 from backend.access.settings import HELD_TIMEOUT_S, KNOWN, SettingInvalid, read_settings, write_setting
@@ -63,6 +64,7 @@ from backend.notices.notifier import Notifier
 from backend.operations import backup as backup_command
 from backend.operations import cluster as cluster_command
 from backend.operations import database as database_command
+from backend.operations import operators as operator_command
 from backend.operations import restore as restore_command
 from backend.operations import users as users_command
 from backend.people.service import provision_users
@@ -130,7 +132,7 @@ def _run(arguments: Sequence[str]) -> int:
     logs.configure(settings.log)
     try:
         return int(options.run(options, settings))
-    except (DatabaseError, ListenError, SettingInvalid) as error:
+    except (DatabaseError, ListenError, SettingInvalid, AccessError) as error:
         raise Failure(str(error)) from error
 
 
@@ -151,6 +153,9 @@ def _parser() -> cli.Parser:
     up = commands.add_parser("migrate", help="make or bring up to date the database's tables")
     up.set_defaults(run=run_migrate)
     _add_config(commands.add_parser("config", help="read or change a setting kept in the database"))
+    who = commands.add_parser("operator", help="people who log in: administrators, the help desk, auditors")
+    who.set_defaults(run=run_operator)
+    operator_command.add_parser(who)
     _add_token(commands.add_parser("token", help="make an access token, or an enrolment token for a provider"))
     members = commands.add_parser("cluster", help="see and change the cluster of servers")
     members.set_defaults(run=run_cluster)
@@ -271,6 +276,12 @@ def run_token_create(options: argparse.Namespace, settings: ServerSettings) -> i
             token = access.create_token(conn, options.role, options.name.strip(), _person())
     print(token)
     return cli.EXIT_OK
+
+
+def run_operator(options: argparse.Namespace, settings: ServerSettings) -> int:
+    """`inkeeper-server operator …`."""
+    with opened(settings) as database:
+        return operator_command.run(options, database, _person())
 
 
 def _person() -> str:

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from backend.access import operators
 from backend.access.audit import find_audit
+from backend.access.errors import OperatorUnknown
 from backend.access.model import ADMIN, ANYBODY, AUDITORS, Principal
 from backend.access.passwords import TooBusy
 from backend.access.service import create_enrolment, create_token, hash_token, list_tokens, revoke_token
@@ -42,8 +43,8 @@ Words = Annotated[str, Meta(max_length=255)]
 
 
 class AuditQuery(msgspec.Struct, frozen=True):
-    """`query` is anywhere in subject or detail, among the newest 50,000 of the rest; `actor`, `action` and `subject` are
-    exact. `before`: only entries older than the one of this id; 0 from the newest."""
+    """`query` is anywhere in subject or detail, among the newest 50,000 of the rest; `actor`, `action` and `subject`
+    are exact. `before`: only entries older than the one of this id; 0 from the newest."""
 
     limit: Limit = 50
     before: Annotated[int, Meta(ge=0, le=2**53)] = 0
@@ -75,7 +76,7 @@ async def log_in(services: Services, scope: Scope, body: LogIn) -> LogInAnswer:
         raise ApiProblem("login-refused")
     try:
         token, who, expires_at = await services.database.write(operators.complete_login, name, address, kept)
-    except operators.OperatorUnknown as error:
+    except OperatorUnknown as error:
         raise ApiProblem("login-refused") from error
     return LogInAnswer(
         token=token, role=who.role, name=who.name, full_name=who.full_name, expires_at=expires_at

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from backend.api import commands, openapi, people, probes, views
+from backend.api import access, commands, openapi, people, probes, views
 from backend.api.frame import Frame
 from backend.api.operation import Operation, route
 from backend.api.problems import http_exception, unexpected
@@ -22,13 +22,33 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     commands.cancel_job,
     commands.enroll,
     commands.take_heartbeat,
-    commands.adjust_balance,
-    people.import_users,
+    commands.tick_off_job,
+    commands.refund_job,
     commands.change_queue,
+    commands.change_queues,
     commands.act_on_cluster,
     commands.switch_database_over,
+    access.log_in,
+    access.log_out,
+    access.show_me,
+    access.change_password,
+    access.list_operators,
+    access.create_operator,
+    access.change_operator,
+    access.show_tokens,
+    access.make_token,
+    access.end_token,
+    access.show_settings,
+    access.change_setting,
+    access.list_audit,
+    people.import_users,  # before the user of any name
+    people.make_user,
+    people.change_user,
+    people.configure_account,
+    people.adjust_balance,
+    people.set_balance,
+    people.reverse_transfer,
     views.list_members,
-    views.show_me,
     views.get_topology,
     views.list_cluster_events,
     views.list_users,
@@ -39,6 +59,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     views.list_decisions,  # before the job of any id
     views.show_job,
     views.list_queues,
+    views.list_rules,
     views.list_transfers,
     views.stream_events,
     probes.live,

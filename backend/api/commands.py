@@ -13,10 +13,9 @@ from backend.api.services import Services
 from backend.cluster.database_switchover import perform as switch_over
 from backend.cluster.operations import perform
 from backend.cluster.patroni import PatroniError, PatroniSilent
-from backend.intake.model import Body, Cancel, Limits, Refund, Release, Reverse, Tick
+from backend.intake.model import Body, Cancel, Limits, Refund, Release, Tick
 from backend.printers.service import enroll_provider, set_queue, set_queues
 from backend.wire.messages import (
-    Adjust,
     Authorise,
     AuthoriseAnswer,
     CancelJob,
@@ -28,7 +27,6 @@ from backend.wire.messages import (
     HeartbeatAnswer,
     JobActionAnswer,
     MoneyAnswer,
-    Name,
     Plan,
     QueueList,
     RefundJob,

@@ -1,8 +1,8 @@
 """Notes who looked at whom, and who was refused, without making them wait for it.
 
-A console reads the person on its screen every few seconds: the same by the same caller is noted once in AGAIN_S. What is
-to be noted is written about once a second, and once more at the end; while the database is away at most MAX_WAITING are
-kept, the rest is counted in the log.
+A console reads the person on its screen every few seconds: the same by the same caller is noted once in AGAIN_S. What
+is to be noted is written about once a second, and once more at the end; while the database is away at most MAX_WAITING
+are kept, the rest is counted in the log.
 """
 
 import asyncio

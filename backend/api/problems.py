@@ -26,7 +26,7 @@ from backend.access.settings import SettingInvalid
 from backend.cluster.events import TooManySubscribers
 from backend.db.errors import DatabaseAway, DatabaseRefused, WriteConflict
 from backend.intake.errors import IntakeError
-from backend.people.errors import CardTaken, NameTaken, UserUnknown
+from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserBusy, UserUnknown
 from backend.printers.errors import QueueUnknown
 from backend.wire.errors import Problem, problem
 
@@ -49,6 +49,8 @@ _WRITTEN_FOR_PEOPLE: tuple[tuple[type[Exception], str], ...] = (
     (SettingInvalid, "invalid"),
     (NameTaken, "name-taken"),
     (CardTaken, "name-taken"),
+    (AliasTaken, "name-taken"),
+    (UserBusy, "invalid"),
     (UserUnknown, "not-found"),
     (QueueUnknown, "not-found"),
     (TooManySubscribers, "overloaded"),

@@ -15,9 +15,9 @@ from backend.api.stream import EventStream
 from backend.cluster import history
 from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
+from backend.printers.service import rules_of
 from backend.wire.messages import (
     UUID_PATTERN,
-    Caller,
     ClusterEventList,
     DecisionList,
     JobList,
@@ -25,6 +25,7 @@ from backend.wire.messages import (
     MemberList,
     Name,
     QueueList,
+    RuleList,
     Topology,
     TransferList,
     UserList,
@@ -34,6 +35,7 @@ from backend.wire.names import map_user_name
 
 Limit = Annotated[int, Meta(ge=1, le=500)]
 Offset = Annotated[int, Meta(ge=0, le=2**31)]
+QueueId = Annotated[int, Meta(ge=1, le=2**53)]
 EventId = Annotated[str, Meta(pattern=r"^$|^\d{1,19}\.\d{1,19}$")]
 
 
@@ -90,12 +92,6 @@ async def list_members(services: Services, who: Principal) -> MemberList:
     return MemberList(generation=snapshot.generation, members=snapshot.listed())
 
 
-@operation("GET", "/api/v1/me", roles=ANYBODY)
-async def show_me(services: Services, who: Principal) -> Caller:
-    """Whose token this is, and its role."""
-    return Caller(role=who.role, name=who.name)
-
-
 @operation("GET", "/api/v1/topology", roles=VIEWERS, without_database=True)
 async def get_topology(services: Services, who: Principal) -> Topology:
     """The live picture of servers, databases, print servers and queues, with a verdict in one sentence.
@@ -115,6 +111,8 @@ async def list_cluster_events(services: Services, who: Principal, query: History
 @operation("GET", "/api/v1/users", roles=VIEWERS)
 async def list_users(services: Services, who: Principal, query: UserQuery) -> UserList:
     """Users, sorted by name. At most 1000 matches of a query are counted: a total of 1000 means 1000 or more."""
+    if query.query:
+        services.looks.looked(who, "people-searched", query.query)
     found, total, now = await services.database.run(find_users, query.query, query.limit, query.offset)
     return UserList(users=found, total=total, ledger=services.ledger, as_of=now)
 
@@ -125,13 +123,14 @@ async def show_user(services: Services, who: Principal, name: Name) -> UserList:
     found = await services.database.run(get_user, map_user_name(name))
     if found is None:
         raise ApiProblem("not-found", f"there is no user {name}")
+    services.looks.looked(who, "user-opened", found[0].name)
     return UserList(users=(found[0],), total=1, ledger=services.ledger, as_of=found[1])
 
 
 @operation("GET", "/api/v1/users/{name}/transfers", roles=VIEWERS, errors=("not-found",))
 async def list_user_transfers(services: Services, who: Principal, name: Name, query: TransferQuery) -> TransferList:
     """A user's transfers, newest first."""
-    account_id = await _account(services, name)
+    account_id = await _account(services, who, name)
     found = await services.database.run(transfers_of, account_id, query.limit, query.before)
     return TransferList(transfers=found, ledger=services.ledger)
 
@@ -139,7 +138,7 @@ async def list_user_transfers(services: Services, who: Principal, name: Name, qu
 @operation("GET", "/api/v1/users/{name}/jobs", roles=VIEWERS, errors=("not-found",))
 async def list_user_jobs(services: Services, who: Principal, name: Name, query: JobQuery) -> JobList:
     """A user's jobs, newest first."""
-    account_id = await _account(services, name)
+    account_id = await _account(services, who, name)
     found = await services.database.run(newest_jobs, query.limit, query.before, account_id)
     return JobList(jobs=found, ledger=services.ledger)
 
@@ -149,6 +148,7 @@ async def list_jobs(services: Services, who: Principal, query: JobsQuery) -> Job
     """Jobs, newest first: all, or those in a state, of a queue, of a user, or that the help desk must look at."""
     chosen = Chosen(state=query.state, attention=bool(query.attention), queue=query.queue)
     if query.user:
+        services.looks.looked(who, "user-opened", map_user_name(query.user))
         account_id = await services.database.run(account_of, map_user_name(query.user))
         if account_id is None:
             return JobList(jobs=(), ledger=services.ledger)
@@ -176,6 +176,12 @@ async def show_job(services: Services, who: Principal, job_id: Uuid) -> JobList:
 async def list_queues(services: Services, who: Principal) -> QueueList:
     """All queues of all print servers, tracked or not."""
     return QueueList(queues=await services.picture.queues(), ledger=services.ledger)
+
+
+@operation("GET", "/api/v1/queues/{queue_id}/rules", roles=VIEWERS, errors=("not-found",))
+async def list_rules(services: Services, who: Principal, queue_id: QueueId) -> RuleList:
+    """The cost rules that a queue has had, newest first."""
+    return RuleList(rules=await services.database.run(rules_of, queue_id), ledger=services.ledger)
 
 
 @operation("GET", "/api/v1/transfers", roles=VIEWERS)
@@ -206,8 +212,10 @@ async def stream_events(services: Services, who: Principal, scope: Scope) -> Str
     return Stream(EventStream(services.hub, subscription, first, still_allowed))
 
 
-async def _account(services: Services, name: str) -> int:
-    account_id = await services.database.run(account_of, map_user_name(name))
+async def _account(services: Services, who: Principal, name: str) -> int:
+    mapped = map_user_name(name)
+    account_id = await services.database.run(account_of, mapped)
     if account_id is None:
         raise ApiProblem("not-found", f"there is no user {name}")
+    services.looks.looked(who, "user-opened", mapped)
     return account_id

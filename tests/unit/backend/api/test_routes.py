@@ -14,7 +14,14 @@ from backend.main import ServerSettings, make_services
 from backend.wire.errors import PROBLEMS
 
 REPOSITORY = Path(__file__).parents[4]
-OPEN_TO_EVERYBODY = {"/api/v1/enroll", "/api/v1/openapi.json", "/health/live", "/health/ready", "/health/leader"}
+OPEN_TO_EVERYBODY = {
+    "/api/v1/enroll",
+    "/api/v1/login",
+    "/api/v1/openapi.json",
+    "/health/live",
+    "/health/ready",
+    "/health/leader",
+}
 
 
 def routes(tmp_path: Path) -> list[Route]:
