@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from backend.access.service import write_audit
+from backend.access.audit import write_audit
 from backend.base.ids import uuid7
 from backend.db.bulk import write_rows
 from backend.db.dialect import CHUNK
