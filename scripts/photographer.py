@@ -9,7 +9,7 @@ from typing import Final
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtGui import QColor, QPainter, QPixmap
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
 from app.core.profiles import ConsoleSettings, Profile
 from app.qt.bridge import AsyncBridge
@@ -61,7 +61,7 @@ class Photographer:
 
     def _picture(self) -> QPixmap:
         """The window, and in its middle the dialog that is open over it."""
-        picture, dialog = self.window.grab(), self.window.operations.dialog
+        picture, dialog = self.window.grab(), self._dialog()
         if dialog is not None:
             above = dialog.grab()
             painter = QPainter(picture)
@@ -73,6 +73,11 @@ class Photographer:
             finally:
                 painter.end()
         return picture
+
+    def _dialog(self) -> QDialog | None:
+        """The dialog that was opened last, over the window or over another one."""
+        shown = [found for found in self.window.findChildren(QDialog) if found.isVisible()]
+        return shown[-1] if shown else None
 
     def connect(self, profile: Profile) -> None:
         self.session.open(profile)

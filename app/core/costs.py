@@ -84,8 +84,8 @@ class Draft:
 
     model: Model = "keep"
     per_page: str = ""
-    duplex_discount: int = 0
-    grayscale_discount: int = 0
+    duplex_discount: str = "0"
+    grayscale_discount: str = "0"
     grayscale_printer: bool = False
     rows: tuple[Row, ...] = (Row(),)
 
@@ -104,13 +104,13 @@ def draft_of(rule: CostRule, ledger: Ledger) -> Draft:
         return Draft(
             "simple",
             typed(rule.per_impression, ledger),
-            rule.duplex_discount,
-            rule.grayscale_discount,
+            str(rule.duplex_discount),
+            str(rule.grayscale_discount),
             rule.grayscale_printer,
             (_row("", _flat(rule.per_impression), ledger),),
         )
     rows = (_row("", rule.default, ledger), *(_row(found.media, found.cost, ledger) for found in rule.media))
-    return Draft("standard", typed(rule.default.color_simplex, ledger), 0, 0, rule.grayscale_printer, rows)
+    return Draft("standard", typed(rule.default.color_simplex, ledger), "0", "0", rule.grayscale_printer, rows)
 
 
 def _flat(amount: int) -> PageCost:
@@ -147,11 +147,19 @@ def _check_simple(draft: Draft, ledger: Ledger) -> Checked:
     amount = _price(draft.per_page, "The price of a page", ledger, troubles)
     rule = SimpleCost(
         per_impression=amount,
-        duplex_discount=draft.duplex_discount,
-        grayscale_discount=draft.grayscale_discount,
+        duplex_discount=_percent(draft.duplex_discount, "Less when two-sided", troubles),
+        grayscale_discount=_percent(draft.grayscale_discount, "Less in greyscale", troubles),
         grayscale_printer=draft.grayscale_printer,
     )
     return Checked(None, tuple(troubles)) if troubles else Checked(rule)
+
+
+def _percent(text: str, what: str, troubles: list[str]) -> int:
+    number = text.strip().removesuffix("%").strip()
+    if number.isascii() and number.isdigit() and int(number) <= 100:
+        return int(number)
+    troubles.append(f"{what}: “{text.strip()}” is not a whole number of percent from 0 to 100")
+    return 0
 
 
 def _costs(row: Row, ledger: Ledger, troubles: list[str]) -> PageCost:

@@ -16,7 +16,7 @@ from app.models.table import RIGHT, ColumnsModel
 
 
 class GridModel(ColumnsModel):
-    def __init__(self, parent: QObject, headers: Sequence[str], numbers: frozenset[int] = frozenset()) -> None:
+    def __init__(self, parent: QObject | None, headers: Sequence[str], numbers: frozenset[int] = frozenset()) -> None:
         super().__init__(parent)
         self._headers = tuple(headers)
         self._numbers = numbers

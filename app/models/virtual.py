@@ -24,7 +24,7 @@ class VirtualModel(ColumnsModel, Generic[T]):
     """`need` is asked for the page that begins at an offset, with the number of the question; it answers by `put` or
     `failed`."""
 
-    def __init__(self, parent: QObject, need: Callable[[int, int], None], page_rows: int) -> None:
+    def __init__(self, parent: QObject | None, need: Callable[[int, int], None], page_rows: int) -> None:
         super().__init__(parent)
         self._need = need
         self._page_rows = page_rows

@@ -7,8 +7,8 @@ before asking again. What takes something away is never the default button.
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.queries import explain
@@ -20,7 +20,7 @@ from app.views.parts import Mark, dress, dress_check, dress_choice, label, row
 from backend.client.errors import NoServer
 
 T = TypeVar("T")
-CAPTION: Final = 172
+CAPTION: Final = 188
 
 
 class Form(QDialog):
@@ -35,6 +35,8 @@ class Form(QDialog):
         self._mark = Mark(theme, 16)
         self.told = label(theme, px=12.5)
         self.told.setWordWrap(True)
+        self.refit = QTimer(self, singleShot=True, interval=0)  # once the layout has heard of what changed
+        self.refit.timeout.connect(self.fit)
         self.setWindowTitle(f"{title} – Inkeeper")
         self.setAccessibleName(title)
         self.setWindowModality(Qt.WindowModality.WindowModal)
@@ -51,7 +53,8 @@ class Form(QDialog):
         told.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
         told.addWidget(self.told, 1)
         box.addLayout(told)
-        box.addLayout(row(1, self.close_button, self.act_button))
+        self.buttons = row(1, self.close_button, self.act_button)
+        box.addLayout(self.buttons)
         for button in (self.act_button, self.close_button):
             button.setAutoDefault(False)
             dress(theme, button)
@@ -107,10 +110,23 @@ class Form(QDialog):
         text = label(self.theme, caption, px=13, bold=True)
         text.setTextFormat(Qt.TextFormat.AutoText)
         text.setBuddy(widget)
-        text.setFixedWidth(max(CAPTION, QFontMetrics(text.font()).horizontalAdvance(caption.replace("&", "")) + 4))
+        text.setFixedWidth(CAPTION)
         line = row(text, widget, spacing=12)
         line.setStretch(1, 1)
         self.body.addLayout(line)
+
+    def fit(self) -> None:
+        """As high as what it says by now needs: a layout with wrapped texts does not see to that itself."""
+        layout = self.layout()
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()
+            self.resize(self.width(), max(layout.totalHeightForWidth(self.width()), layout.totalMinimumSize().height()))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.fit()
+        self.refit.start()
 
     # ---------------------------------------------------------------- asking
 
@@ -122,6 +138,7 @@ class Form(QDialog):
         self.told.setVisible(bool(text))
         self.theme.tint(self.told, tone if tone in ("error", "warning") else "text")
         self.setAccessibleDescription(text)
+        self.refit.start()
 
     def send(self, question: Ask[T], done: Callable[[T], None], unknown: str) -> None:
         """Ask for the deed; `unknown` says what to do where no answer came."""

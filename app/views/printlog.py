@@ -58,8 +58,8 @@ from backend.wire.messages import JobList
 BURST_MS: Final = 300
 WATCH_MS: Final = 100
 WIDTHS: Final = {
-    WHEN: 108, USER: 84, PAGES: 58, COLOR: 62, SIDES: 74, MEDIA: 50, COST: 78, CHARGED: 78, REFUNDED: 78, STATE: 104,
-    WHY: 128, QUEUE: 96,
+    WHEN: 126, USER: 74, PAGES: 56, COLOR: 62, SIDES: 80, MEDIA: 50, COST: 76, CHARGED: 76, REFUNDED: 76, STATE: 106,
+    WHY: 130, QUEUE: 94,
 }  # fmt: skip
 ANY: Final = ""
 
@@ -88,7 +88,7 @@ class PrintLogPage(ListPage):
     def _build(self) -> None:
         self.user = self.search_field("User", "User: login name", 168, self._filter)
         self.queue = self.search_field("Queue", "Queue", 150, self._filter)
-        self.provider = self.choice_box("Print server", {ANY: "All print servers"}, 158, self._filter)
+        self.provider = self.choice_box("Print server", {ANY: "All print servers"}, 170, self._filter)
         self.state = self.choice_box("State", STATE_CHOICES, 124, self._filter)
         self.period = self.choice_box("When", PERIODS, 124, self._choose_period)
         self.since, self.until = self._date("From"), self._date("To, this day included")

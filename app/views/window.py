@@ -38,6 +38,7 @@ from app.views.operations import Operations
 from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, slim_button_sheet, tool_button
 from app.views.people import PeoplePage
 from app.views.printlog import PrintLogPage
+from app.views.queues import QueuesPage
 from backend.base.cli import program_version
 from backend.base.settings import SettingsError
 
@@ -199,6 +200,7 @@ class MainWindow(QMainWindow):
         self.people = PeoplePage(theme, self.actions_, session)
         self.print_log = PrintLogPage(theme, self.actions_, session)
         self.history = HistoryPage(theme, self.actions_, session)
+        self.queues = QueuesPage(theme, self.actions_, session)
         self.operations = Operations(theme, self.actions_, session, self)
         self.paused = PausedBanner(theme, self.actions_)
         self.connect_pane = ConnectPane(theme)
@@ -212,6 +214,7 @@ class MainWindow(QMainWindow):
             "people": self.people,
             "print_log": self.print_log,
             "history": self.history,
+            "queues": self.queues,
         }
         for page in (*self._by_name.values(), self.connect_pane):
             self._pages.addWidget(page)
