@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NO_BENCHMARKS = ("__init__", "__main__", "frame")
+NO_BENCHMARKS = ("__init__", "__main__", "frame", "population")
 
 
 def names() -> list[str]:
