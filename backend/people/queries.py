@@ -1,8 +1,8 @@
 """Reading people: lists as somebody types, one person, a person's transfers. Functions of a connection, run by
 `Database.run`.
 
-Fast with 300,000 users: what was typed is looked up as prefixes in the index of words, and at most MATCHES people are
-gathered before they are sorted; "1000 matches" means "at least that many, type more".
+Fast with 300,000 users: what was typed is looked up as prefixes in the index of words (see `finding`), and at most
+MATCHES people are gathered before they are sorted; "1000 matches" means "at least that many, type more".
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ from backend.db.engine import now_ms
 from backend.ledger.model import DEFAULT_OVERDRAFT, Kind
 from backend.ledger.rules import REVERSAL
 from backend.ledger.tables import account, actor_day, transfer
+from backend.people.finding import matching
 from backend.people.model import is_disabled
-from backend.people.tables import user, user_word
-from backend.people.words import LAST_CHARACTER, typed
+from backend.people.tables import user
+from backend.people.words import typed
 from backend.wire.messages import TransferView, UserView
 
-MATCHES = 1000
 MAX_LIMIT = 500
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _NEWEST_WINDOWS_MS = (_HOUR_MS, 24 * _HOUR_MS, 30 * 24 * _HOUR_MS)
 
-_WHO = user.join(account, account.c.account_id == user.c.account_id)
-_COLUMNS = (
+WHO = user.join(account, account.c.account_id == user.c.account_id)
+COLUMNS = (
     user.c.name, user.c.full_name, user.c.email, user.c.department, user.c.card_number, user.c.notes,
     user.c.card_number2, user.c.alias, user.c.office, user.c.created_at,
     user.c.disabled, user.c.disabled_until, account.c.credits_posted, account.c.debits_posted,
@@ -36,29 +36,29 @@ _COLUMNS = (
 
 
 def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tuple[tuple[UserView, ...], int, int]:
-    """Users sorted by name whose words begin with all the typed words, how many there are (at most MATCHES), and when
-    that was (the database's clock)."""
+    """Users sorted by name whose words begin with all the typed words, how many there are (at most MATCHES, which
+    means many), and when that was (the database's clock)."""
     words = typed(query)
     # Names first, the rest of the row for those of the page only: a far page then walks one index.
     page = sa.select(user.c.user_id).order_by(user.c.name).limit(min(limit, MAX_LIMIT)).offset(offset)
     if words:
-        ids = _matching(conn, words)
-        page, total = page.where(user.c.user_id.in_(ids)), len(ids)
+        found = matching(conn, words)
+        page, total = page.where(user.c.user_id.in_(found.user_ids)), found.total
     else:
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
-    statement = sa.select(*_COLUMNS).select_from(_WHO).where(user.c.user_id.in_(page.scalar_subquery()))
+    statement = sa.select(*COLUMNS).select_from(WHO).where(user.c.user_id.in_(page.scalar_subquery()))
     rows = conn.execute(statement.order_by(user.c.name)).all()
     now, default = now_ms(conn), default_overdraft(conn)
-    return tuple(_view(row, now, default) for row in rows), total, now
+    return tuple(user_view(row, now, default) for row in rows), total, now
 
 
 def get_user(conn: sa.Connection, name: str) -> tuple[UserView, int] | None:
     """The user of exactly this (mapped) name, and when that was."""
-    row = conn.execute(sa.select(*_COLUMNS).select_from(_WHO).where(user.c.name == name)).one_or_none()
+    row = conn.execute(sa.select(*COLUMNS).select_from(WHO).where(user.c.name == name)).one_or_none()
     if row is None:
         return None
     now = now_ms(conn)
-    return _view(row, now, default_overdraft(conn)), now
+    return user_view(row, now, default_overdraft(conn)), now
 
 
 def effective_overdraft(conn: sa.Connection, overdraft: int) -> int:
@@ -124,23 +124,7 @@ def newest_transfers(conn: sa.Connection, limit: int) -> tuple[TransferView, ...
     return tuple(_transfer_view(row, row.user_name) for row in conn.execute(statement))
 
 
-def _matching(conn: sa.Connection, words: tuple[str, ...]) -> list[int]:
-    first, *others = words
-    statement = sa.select(user_word.c.user_id).where(
-        user_word.c.word >= first, user_word.c.word < first + LAST_CHARACTER
-    )
-    for word in others:
-        other = user_word.alias()
-        statement = statement.where(
-            sa.exists().where(
-                other.c.user_id == user_word.c.user_id, other.c.word >= word, other.c.word < word + LAST_CHARACTER
-            )
-        )
-    found = conn.scalars(statement.order_by(user_word.c.word).limit(2 * MATCHES))
-    return list(dict.fromkeys(found))[:MATCHES]
-
-
-def _view(row: sa.Row[*tuple[Any, ...]], now: int, default: int) -> UserView:
+def user_view(row: sa.Row[*tuple[Any, ...]], now: int, default: int) -> UserView:
     balance = row.credits_posted - row.debits_posted
     return UserView(
         name=row.name,
