@@ -1,8 +1,9 @@
 """Which people somebody means who is typing: ids for words, by prefixes in the index of words.
 
-Bounded by design, whatever is typed and however many people there are: at most MATCHES people are gathered, and of
-several words the rarest leads, of which at most LOOKED_AT are looked at. That cuts off only where each of the words
-begins that many others, as two single letters may: "MATCHES" then means "many, type more", as it does for one word.
+Bounded by design, whatever is typed and however many people there are: at most MATCHES people are gathered. Of several
+words the rarest leads; at most LOOKED_AT of its people are looked at, and the other words are looked up for those only
+whose marks (see `words.marks_of`, in the index too) say that they may have them. That cuts off only where each of the
+words begins so many others, as two single letters may: "MATCHES" then means "many, type more", as for one word.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from backend.people.tables import user_word
-from backend.people.words import LAST_CHARACTER
+from backend.people.words import LAST_CHARACTER, marks_of
 
 MATCHES = 1000
-LOOKED_AT = 20_000
+LOOKED_AT = 60_000
+COUNTED = 10_000
 
 
 class Found(NamedTuple):
@@ -28,27 +30,32 @@ def matching(conn: sa.Connection, words: Sequence[str]) -> Found:
     """People whose words begin with all of these, which are not none."""
     if len(words) == 1:
         return _found(conn.scalars(_range(user_word, words[0]).limit(2 * MATCHES)))
-    counted = sorted((_count(conn, word), word) for word in words)
-    (least, first), *others = counted
-    if not least:
+    counts = {word: _count(conn, word, COUNTED) for word in words}
+    first = min(words, key=lambda word: counts[word])  # of the common ones the longest, which comes first
+    if not counts[first]:
         return Found([], 0)
-    looked = _range(user_word, first).limit(LOOKED_AT).subquery()
-    statement = sa.select(looked.c.user_id)
-    for _, word in others:
+    others = [word for word in words if word != first]
+    looked = _range(user_word, first).add_columns(user_word.c.marks).limit(LOOKED_AT).subquery()
+    wanted = marks_of(others)
+    statement = sa.select(looked.c.user_id).where(
+        sa.or_(looked.c.marks == 0, looked.c.marks.bitwise_and(wanted) == wanted)
+    )
+    for word in others:
         other = user_word.alias()
         statement = statement.where(_range(other, word).where(other.c.user_id == looked.c.user_id).exists())
     found = _found(conn.scalars(statement.limit(2 * MATCHES)))
-    return Found(found.user_ids, MATCHES) if least > LOOKED_AT else found
+    is_cut = counts[first] > COUNTED and found.total < MATCHES and _count(conn, first, LOOKED_AT) > LOOKED_AT
+    return Found(found.user_ids, MATCHES) if is_cut else found
 
 
-def _range(words: Any, word: str) -> sa.Select[tuple[int]]:
+def _range(words: Any, word: str) -> sa.Select[Any]:
     begins = (words.c.word >= word, words.c.word < word + LAST_CHARACTER)
     return sa.select(words.c.user_id).where(*begins).order_by(words.c.word)
 
 
-def _count(conn: sa.Connection, word: str) -> int:
-    """How many words begin so; LOOKED_AT + 1: more than that."""
-    few = _range(user_word, word).limit(LOOKED_AT + 1).subquery()
+def _count(conn: sa.Connection, word: str, most: int) -> int:
+    """How many words begin so; `most` + 1: more than that."""
+    few = _range(user_word, word).limit(most + 1).subquery()
     return int(conn.execute(sa.select(sa.func.count()).select_from(few)).scalar_one())
 
 

@@ -22,7 +22,7 @@ from backend.people.errors import AliasTaken, NameTaken, UserBusy, UserUnknown
 from backend.people.identities import CARD, alias_owners, card_owners, keep, lock_names, taken
 from backend.people.model import UserChange, UserDefaults
 from backend.people.tables import user, user_word
-from backend.people.words import words_of
+from backend.people.words import marks_of, words_of
 
 COUNTERS = (
     "credits_posted", "debits_posted", "debits_pending", "sequence",
@@ -221,8 +221,9 @@ def _set_words(conn: sa.Connection, user_id: int, details: Mapping[str, Any]) ->
     texts = [str(details.get(key) or "") for key in WORDED]
     conn.execute(sa.delete(user_word).where(user_word.c.user_id == user_id))
     words = sorted(words_of(*texts))
+    marks = marks_of(words)
     if words:
-        conn.execute(sa.insert(user_word), [{"user_id": user_id, "word": word} for word in words])
+        conn.execute(sa.insert(user_word), [{"user_id": user_id, "word": word, "marks": marks} for word in words])
 
 
 def _refuse_taken(conn: sa.Connection, values: Mapping[str, Any], except_name: str) -> None:

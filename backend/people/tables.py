@@ -48,8 +48,9 @@ user_word = Table(
         "user_id", BigInteger, ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     ),
     Column("word", Word, primary_key=True),
+    Column("marks", BigInt, nullable=False, server_default="0"),  # words.marks_of all the user's; 0: not known
 )
-Index(None, user_word.c.word, user_word.c.user_id)
+Index(None, user_word.c.word, user_word.c.user_id, user_word.c.marks)
 
 # What belongs to one user only: each of their cards, and the other name that a directory or a script knows them by.
 user_identity = Table(

@@ -6,10 +6,14 @@ names by the whole and by each part.
 
 import re
 import unicodedata
+import zlib
+from collections.abc import Iterable
 
 MAX_WORD = 64
 MAX_WORDS = 40
 MAX_TYPED = 5
+MARKED = 3
+MARK_BITS = 63  # of a signed BIGINT
 LAST_CHARACTER = "\U0010ffff"
 
 _PARTS = re.compile(r"[^\W_]+")
@@ -43,6 +47,19 @@ def typed(query: str) -> tuple[str, ...]:
     """The words somebody typed, longest (most telling) first; each is a prefix to look for."""
     words = dict.fromkeys(word[:MAX_WORD] for word in fold(query).split())
     return tuple(sorted(words, key=len, reverse=True)[:MAX_TYPED])
+
+
+def marks_of(words: Iterable[str]) -> int:
+    """Which beginnings these words have, as bits: one for the first letter, the first two and the first three of each.
+
+    Kept beside each word of a person, so that of two typed words the second need not be looked up for everybody whom
+    the first one finds: who lacks one of the bits of `marks_of` what was typed has no such word. (Who has them may.)
+    """
+    beginnings = {word[:length] for word in words for length in range(1, min(len(word), MARKED) + 1)}
+    marks = 0
+    for beginning in beginnings:
+        marks |= 1 << zlib.crc32(beginning.encode()) % MARK_BITS
+    return marks
 
 
 def fold(text: str) -> str:

@@ -21,7 +21,7 @@ from backend.jobs.tables import job
 from backend.ledger.model import FUNDING, PRINTING, Kind
 from backend.ledger.tables import account, account_stripe, transfer
 from backend.people.tables import user, user_identity, user_word
-from backend.people.words import words_of
+from backend.people.words import marks_of, words_of
 from backend.printers.tables import provider, queue
 from backend.wire.messages import JobFacts
 from backend.wire.messages import Printing as PrintingKey
@@ -234,10 +234,7 @@ def fill(url: str, people: int, jobs: int, told: bool = True) -> People:
         put(transfer, history.transfer_rows())
         put(account, history.account_rows(found.names))
         put(user, iter(users), USER)
-        put(
-            user_word,
-            ([row[0], word] for row in users for word in sorted(words_of(*(row[at] for at in (1, 3, 4, 8, 17, 18))))),
-        )
+        put(user_word, _words_of(users))
         put(user_identity, _identities(users))
         put(job, history.job_rows(found.names))
         put(command, history.command_rows())
@@ -249,6 +246,14 @@ def fill(url: str, people: int, jobs: int, told: bool = True) -> People:
             conn.exec_driver_sql("ANALYZE")
     database.close()
     return found
+
+
+def _words_of(users: list[Row]) -> Iterator[Row]:
+    for row in users:
+        words = sorted(words_of(*(row[at] for at in (1, 3, 4, 8, 17, 18))))
+        marks = marks_of(words)
+        for word in words:
+            yield [row[0], word, marks]
 
 
 def _identities(users: list[Row]) -> Iterator[Row]:

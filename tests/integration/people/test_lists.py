@@ -16,7 +16,7 @@ from backend.people.lists import EVERYBODY, CursorInvalid, Filter, Sort, list_pe
 from backend.people.model import UserChange
 from backend.people.queries import find_users
 from backend.people.service import create_user
-from backend.people.tables import user
+from backend.people.tables import user, user_word
 from backend.people.words import typed, words_of
 from backend.wire.messages import UserView
 
@@ -96,6 +96,17 @@ def test_all_pages_together_are_everybody_who_passes_in_order(database: Database
     assert full > WAYS / 5
 
 
+def test_words_whose_marks_are_not_known_are_found(database: Database, everybody: list[UserView]) -> None:
+    """Those that a server of the version before has written."""
+    with database.connect(writing=True) as conn:
+        marked = find_users(conn, "an ma", PEOPLE, 0)[:2]
+        conn.execute(sa.update(user_word).values(marks=0))
+        assert find_users(conn, "an ma", PEOPLE, 0)[:2] == marked
+        conn.execute(sa.update(user_word).values(marks=1))
+        assert find_users(conn, "an ma", PEOPLE, 0)[:2] == ((), 0)  # they are gone by: nobody has these marks
+    assert marked[1] > 2
+
+
 def test_who_comes_and_goes_shows_nobody_twice(database: Database, everybody: list[UserView]) -> None:
     with database.connect(writing=True) as conn:
         first = list_people(conn, "", 10)
@@ -119,6 +130,7 @@ def test_the_rarest_word_leads_and_no_more_is_looked_at_than_told(
 ) -> None:
     """Where two words each begin very many, the total says that there are many; one rare word is enough to find all."""
     monkeypatch.setattr(finding, "LOOKED_AT", 6)
+    monkeypatch.setattr(finding, "COUNTED", 5)
     with database.connect() as conn:
         cut = find_users(conn, "a m", 50, 0)
         rare = find_users(conn, f"{everybody[0].name} a", 50, 0)

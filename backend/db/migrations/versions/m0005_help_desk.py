@@ -24,6 +24,7 @@ ADDED: Final[Mapping[str, Mapping[str, tuple[sa.types.TypeEngine[Any], str]]]] =
     "access_token": {"operator": (sa.String(255), "''")},
     "users": {"card_number2": (sa.String(255), "''"), "alias": (sa.String(255), "''")},
     "job": {"refunded": (BIG, "0")},
+    "user_word": {"marks": (BIG, "0")},
 }
 INDEXES: Final = (
     ("access_token", ("operator",)),
@@ -32,6 +33,7 @@ INDEXES: Final = (
     ("login_attempt", ("address",)),
     ("user_identity", ("user_id",)),
     ("users", ("full_name", "name")),
+    ("user_word", ("word", "user_id", "marks")),
 )
 
 
@@ -102,3 +104,4 @@ def upgrade() -> None:
             op.add_column(table, sa.Column(name, kind, nullable=False, server_default=sa.text(default)))
     for table, names in INDEXES:
         op.create_index(f"ix_{table}_{'_'.join(names)}", table, list(names))
+    op.drop_index("ix_user_word_word_user_id", "user_word")
