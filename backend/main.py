@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 import uvloop
 
+from backend.access import operators
 from backend.access import service as access
 from backend.access.errors import AccessError
 from backend.access.model import ROLES
@@ -82,6 +83,7 @@ EXPIRE_EVERY_S = 60.0
 HOLDS_EVERY_S = 5.0
 PRUNE_EVERY_S = 300.0
 PRUNE_ROUNDS = 50
+TIDY_EVERY_S = 3600.0
 
 log = logging.getLogger(PROGRAM)
 
@@ -555,6 +557,9 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
             if await database.write(cluster.prune, term, process) < cluster.PRUNE_ROWS:
                 return
 
+    async def tidy(term: int) -> None:
+        await database.write(operators.forget_old)
+
     async def end_holds(term: int) -> None:
         await end_overdue_holds(services, term)
 
@@ -562,6 +567,7 @@ def _duties(settings: ServerSettings, services: Services) -> list[Duty]:
         Duty("expiry", EXPIRE_EVERY_S, expire),
         Duty("held jobs", HOLDS_EVERY_S, end_holds),
         Duty("pruning", PRUNE_EVERY_S, prune),
+        Duty("tidying", TIDY_EVERY_S, tidy),
         Duty("members", settings.cluster.heartbeat_s, services.agent.note_gone),
     ]
     if services.dns is not None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backend.access.attempts import WINDOW_MS, Attempts, Tally, counted, wait_ms
+from backend.access.attempts import KNOWN_MS, WINDOW_MS, Attempts, Tally, counted, wait_ms
 from backend.access.audit import write_audit
 from backend.access.errors import LastAdministrator, OperatorNameTaken, OperatorUnknown, PasswordTooShort
 from backend.access.service import hash_token, new_token
@@ -22,7 +22,7 @@ from backend.db.engine import now_ms
 from backend.wire.messages import CreateOperator, OperatorView, SetOperator
 from backend.wire.names import map_user_name
 
-BY_SETTING: Final = -1
+DAY_MS: Final = 86_400_000
 SHORTEST_PASSWORD: Final = 8
 MAX_ADDRESS: Final = 64
 
@@ -172,6 +172,18 @@ def change_own_password(
     conn.execute(sa.update(login_attempt).where(tried).values(failures=0, failed_at=0))
     end_tokens(conn, name, keep_token)
     write_audit(conn, f"{row.role}:{name}", row.role, "password-changed", name)
+
+
+def forget_old(conn: sa.Connection) -> None:
+    """Attempts, tokens and sums of days that nobody needs any more. Who was logged in to when is in the audit log."""
+    now = now_ms(conn)
+    tried = login_attempt.c
+    conn.execute(sa.delete(login_attempt).where(tried.failed_at < now - DAY_MS, tried.succeeded_at < now - KNOWN_MS))
+    ended = sa.or_(
+        sa.and_(access_token.c.revoked_at > 0, access_token.c.revoked_at < now - KNOWN_MS),
+        sa.and_(access_token.c.expires_at > 0, access_token.c.expires_at < now - KNOWN_MS),
+    )
+    conn.execute(sa.delete(access_token).where(access_token.c.operator != "", ended))
 
 
 def _programs(name: str) -> sa.ColumnElement[bool]:

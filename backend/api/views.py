@@ -23,6 +23,7 @@ from backend.wire.messages import (
     JobList,
     JobState,
     MemberList,
+    Millis,
     Name,
     QueueList,
     RuleList,
@@ -75,7 +76,8 @@ class JobQuery(msgspec.Struct, frozen=True):
 
 class JobsQuery(msgspec.Struct, frozen=True):
     """`attention`: 1 for those that the help desk must look at. `queue` is a queue's name on any print server. Rare
-    states and a queue's jobs are looked for among the 20,000 jobs before `before`."""
+    states and a queue's jobs are looked for among the 20,000 jobs before `before`.
+    `since` and `until` bound when a job was first seen by its print server, in milliseconds; 0: not."""
 
     limit: Limit = 50
     before: Annotated[str, Meta(pattern=f"^$|{UUID_PATTERN}")] = ""
@@ -83,6 +85,9 @@ class JobsQuery(msgspec.Struct, frozen=True):
     attention: Annotated[int, Meta(ge=0, le=1)] = 0
     queue: Annotated[str, Meta(max_length=255)] = ""
     user: Annotated[str, Meta(max_length=255)] = ""
+    provider: Annotated[str, Meta(max_length=255)] = ""
+    since: Millis = 0
+    until: Millis = 0
 
 
 @operation("GET", "/api/v1/members", roles=ANYBODY)
@@ -146,7 +151,14 @@ async def list_user_jobs(services: Services, who: Principal, name: Name, query: 
 @operation("GET", "/api/v1/jobs", roles=VIEWERS)
 async def list_jobs(services: Services, who: Principal, query: JobsQuery) -> JobList:
     """Jobs, newest first: all, or those in a state, of a queue, of a user, or that the help desk must look at."""
-    chosen = Chosen(state=query.state, attention=bool(query.attention), queue=query.queue)
+    chosen = Chosen(
+        state=query.state,
+        attention=bool(query.attention),
+        queue=query.queue,
+        provider=query.provider,
+        since=query.since,
+        until=query.until,
+    )
     if query.user:
         services.looks.looked(who, "user-opened", map_user_name(query.user))
         account_id = await services.database.run(account_of, map_user_name(query.user))

@@ -1,6 +1,7 @@
 """Ids that clients make: UUIDv7 (RFC 9562, section 5.7), opaque everywhere.
 
-The time in front keeps new rows of an index next to each other; nothing reads it back. The 74 random bits make an id
+The time in front keeps new rows of an index next to each other, and lists and bounds jobs by time; nothing that decides
+reads it back. The 74 random bits make an id
 that two machines with the same wrong clock still never share.
 """
 

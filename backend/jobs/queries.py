@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from backend.base.ids import uuid7
 from backend.jobs.model import Job, Need, view
 from backend.jobs.tables import job, job_need
 from backend.printers.tables import provider, queue
@@ -35,12 +36,16 @@ def newest_jobs(conn: sa.Connection, limit: int, before: str, account_id: int | 
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """Which jobs a person wants to see; `account_id` None: of everybody."""
+    """Which jobs a person wants to see; `account_id` None: of everybody; `since` and `until` in milliseconds, 0: not
+    bounded, by the time in the jobs' ids."""
 
     state: str = ""
     attention: bool = False
     queue: str = ""
+    provider: str = ""
     account_id: int | None = None
+    since: int = 0
+    until: int = 0
 
 
 def choose_jobs(conn: sa.Connection, limit: int, before: str, chosen: Chosen) -> tuple[JobView, ...]:
@@ -57,10 +62,14 @@ def choose_jobs(conn: sa.Connection, limit: int, before: str, chosen: Chosen) ->
         found = sa.select(key).join(job, job.c.job_id == key).where(job_need.c.need == need)
     if before:
         found = found.where(key < before)
+    if chosen.since:
+        found = found.where(key >= uuid7(chosen.since, 0))
+    if chosen.until:
+        found = found.where(key < uuid7(chosen.until, 0))
     if chosen.account_id is not None:
         found = found.where(job.c.account_id == chosen.account_id)
     found = found.order_by(key.desc())
-    if chosen.state or chosen.queue:
+    if chosen.state or chosen.queue or chosen.provider:
         found = _among(found.limit(LOOKED_AT), chosen)
     ids = list(conn.scalars(found.limit(min(limit, MAX_LIMIT))))
     views = {view.job_id: view for view in describe_jobs(conn, ids)}
@@ -73,8 +82,13 @@ def _among(near: sa.Select[tuple[str]], chosen: Chosen) -> sa.Select[tuple[str]]
     found = sa.select(looked.c.job_id).join(job, job.c.job_id == looked.c.job_id).order_by(looked.c.job_id.desc())
     if chosen.state:
         found = found.where(job.c.state == chosen.state)
+    if chosen.queue or chosen.provider:
+        found = found.join(queue, queue.c.queue_id == job.c.queue_id)
     if chosen.queue:
-        found = found.join(queue, queue.c.queue_id == job.c.queue_id).where(queue.c.name == chosen.queue)
+        found = found.where(queue.c.name == chosen.queue)
+    if chosen.provider:
+        found = found.join(provider, provider.c.provider_id == queue.c.provider_id)
+        found = found.where(provider.c.name == chosen.provider)
     return found
 
 

@@ -80,6 +80,7 @@ def start(cast: Cast, voice: Voice) -> str:
     with voice.doing("Starting the database, a printer and a print system"):
         cast.server_command("migrate")
         token = first_time.make_tokens(cast)
+        first_time.make_administrator(cast)
         cast.printer.start()
         cast.cupsd.start()
     with voice.doing("Starting the server"):
@@ -109,6 +110,8 @@ def tell_places(cast: Cast, voice: Voice, new_token: str) -> None:
     voice.line("queue", f"{cast.cupsd.uri}/printers/{QUEUE}  (to the server it is {PROVIDER_NAME}\\{QUEUE})")
     voice.line("printer", f"{cast.printer.uri}  (what it printed: {cast.printer.spool})")
     voice.line("provider", f"{state.provider_socket}  (log {state.provider_log})")
+    password = state.secret(first_time.PASSWORD)
+    voice.line("console", f"log in as {first_time.ADMINISTRATOR} with the password {password}", "yellow")
     kept = state.secret_path("admin-token")
     if new_token:
         voice.line("admin token", f"{new_token}  (told this once; kept in {kept})", "yellow")

@@ -106,9 +106,9 @@ class Cast:
         """Its number may soon be another's: who reads it to kill the server must not find it."""
         self.state.server_pid.unlink(missing_ok=True)
 
-    def server_command(self, *words: str) -> str:
-        """The last line of what `inkeeper-server WORDS` answers."""
-        return self._command("inkeeper-server", self.state.server_config, words)
+    def server_command(self, *words: str, typed: str = "") -> str:
+        """The last line of what `inkeeper-server WORDS` answers, with `typed` on its stdin."""
+        return self._command("inkeeper-server", self.state.server_config, words, typed)
 
     def provider_command(self, *words: str) -> str:
         return self._command("inkeeper-provider", self.state.provider_config, words)
@@ -117,8 +117,9 @@ class Cast:
         argv = [str(program("inkeeper-provider")), "--config", str(self.state.provider_config), "status"]
         return run(argv, env=clean_environment(), check=False).returncode == 0
 
-    def _command(self, name: str, config: Path, words: tuple[str, ...]) -> str:
-        done = run([program(name), "--config", config, *words], env=clean_environment(), timeout_s=60, check=False)
+    def _command(self, name: str, config: Path, words: tuple[str, ...], typed: str = "") -> str:
+        argv: list[str | Path] = [program(name), "--config", config, *words]
+        done = run(argv, env=clean_environment(), timeout_s=60, check=False, typed=typed)
         if done.returncode != 0:
             why = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
             raise Failed(f"{name} {words[0]}: {why.removeprefix(f'{name}: ')}")

@@ -17,6 +17,8 @@ from tests.support.processes import Failed, wait_until
 PRICE = "0.05"
 RPC_TOKEN = "auth.webservices.auth-token"
 INVITATION = "enrolment-token"
+ADMINISTRATOR = "admin"
+PASSWORD = "admin-password"
 
 
 class DemoUser(NamedTuple):
@@ -46,6 +48,19 @@ def make_tokens(cast: Cast) -> str:
     token = cast.server_command("token", "create", "--role", "admin", "--name", "make-run")
     state.keep_secret("admin-token", token)
     return token
+
+
+def make_administrator(cast: Cast) -> None:
+    """Somebody who may log in to the console."""
+    state = cast.state
+    if state.done("administrator"):
+        return
+    if not state.secret(PASSWORD):
+        state.keep_secret(PASSWORD, secrets.token_urlsafe(9))
+    known = cast.server_command("operator", "list")
+    verb = ("set-password",) if known.startswith(f"{ADMINISTRATOR}\t") else ("create", "--role", "admin")
+    cast.server_command("operator", *verb, "--name", ADMINISTRATOR, typed=f"{state.secret(PASSWORD)}\n")
+    state.mark_done("administrator")
 
 
 def add_users(cast: Cast) -> None:

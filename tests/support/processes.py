@@ -97,14 +97,18 @@ def as_user(user: str) -> list[str]:
 
 
 def run(
-    argv: Sequence[str | Path], *, timeout_s: float = 30, env: Mapping[str, str] | None = None, check: bool = True
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float = 30,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a short program to its end. Raises Failed with what it said when it ends late or (with `check`) badly."""
+    """Run a short program to its end, with `typed` on its stdin. Raises Failed with what it said when it ends late or
+    (with `check`) badly."""
     words = [str(word) for word in argv]
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=timeout_s, env=env, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, env=env, input=typed)
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{' '.join(words)} did not end within {timeout_s:g} s") from error
     if check and done.returncode != 0:

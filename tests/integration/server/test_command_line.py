@@ -1,5 +1,6 @@
 """The commands in this process: what they print, what they refuse on one line."""
 
+import io
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +42,10 @@ def call(root_logger: None, capsys: pytest.CaptureFixture[str]) -> Callable[...,
         (["run", "--fast"], 2, "unrecognized arguments: --fast"),
         (["token", "create", "--role", "king", "--name", "x"], 2, "invalid choice"),
         (["token", "create", "--role", "admin", "--name", " "], 2, "--name takes"),
+        (["operator", "create", "--role", "king", "--name", "x"], 2, "invalid choice"),
+        (["operator", "create", "--role", "admin", "--name", " "], 2, "--name takes"),
+        (["operator", "create", "--role", "admin", "--name", "x"], 1, "a password has at least 8 characters"),
+        (["operator", "disable", "--name", "nobody"], 1, "there is nobody 'nobody' who may log in"),
         (["config", "get", "no.such.key"], 1, "there is no setting"),
         (["config", "set", "printers.default-cost", "cheap"], 1, "whole number"),
         (["backup"], 2, "FILE"),
@@ -51,8 +56,14 @@ def call(root_logger: None, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(
-    tmp_path: Path, call: Callable[..., Said], words: list[str], code: int, says: str
+    tmp_path: Path,
+    call: Callable[..., Said],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    says: str,
 ) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     found, out, err = call(AppServer(tmp_path).config, *words)
     assert (found, out) == (code, "")
     assert err.count("\n") == 1
@@ -90,3 +101,24 @@ def test_settings_are_kept_and_tokens_told_alone(url: str, tmp_path: Path, call:
         assert code == EXIT_OK
         assert out.splitlines()[-1].startswith("ik_")
     assert call(config, "migrate")[:2] == (EXIT_OK, "the database is up to date\n")
+
+
+def test_people_who_log_in_are_made_on_the_command_line(
+    tmp_path: Path, call: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = AppServer(tmp_path).config
+
+    def operator(*words: str, typed: str = "") -> Said:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        return call(config, "operator", *words)
+
+    root = ("--name", "Root")
+    assert operator("create", "--role", "admin", *root, "--full-name", "R. Oot", typed="long enough\n") == (0, "", "")
+    code, _, err = operator("create", "--role", "auditor", *root, typed="long enough\n")
+    assert (code, err) == (1, "inkeeper-server: there is somebody with the name 'root' already\n")
+    assert operator("disable", *root)[0] == 1  # nobody could administer any more
+    assert operator("create", "--role", "admin", "--name", "jo", typed="long enough\r\n") == (0, "", "")
+    assert operator("disable", *root) == (0, "", "")
+    assert operator("list")[1] == "jo\tadmin\tmay log in\t\nroot\tadmin\tdisabled\tR. Oot\n"
+    assert operator("enable", *root) == (0, "", "")
+    assert operator("set-password", *root, typed="another password\n") == (0, "", "")

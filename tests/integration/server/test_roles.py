@@ -8,6 +8,7 @@ from backend.access.model import ROLES
 from backend.api.app import OPERATIONS
 from backend.api.operation import Operation
 from backend.base.ids import uuid7
+from backend.wire.messages import AuditList
 from tests.support.api import Api, scene
 
 GUARDED = [operation for operation in OPERATIONS if operation.roles is not None]
@@ -15,12 +16,19 @@ GUARDED = [operation for operation in OPERATIONS if operation.roles is not None]
 
 def asked(operation: Operation) -> tuple[str, Any]:
     """A path and body that get past the door; what they do behind it is no matter here."""
-    path = operation.path.replace("{job_id}", uuid7()).replace("{name}", "nobody").replace("{queue_id}", "1")
+    path = (
+        operation.path.replace("{job_id}", uuid7())
+        .replace("{name}", "nobody")
+        .replace("{queue_id}", "1")
+        .replace("{sequence}", "1")
+        .replace("{token_id}", "0" * 16)
+    )
     return path, b"{}" if operation.method == "POST" else None
 
 
-def test_every_role_may_do_exactly_what_the_table_says(url: str) -> None:
+def test_every_role_may_do_exactly_what_the_table_says_and_what_was_refused_is_noted(url: str) -> None:
     async def play(server: Api) -> None:
+        expected: set[tuple[str, str]] = set()
         for operation in GUARDED:
             if operation.name == "stream_events":
                 continue  # goes on for ever when it is allowed: test_events
@@ -28,8 +36,20 @@ def test_every_role_may_do_exactly_what_the_table_says(url: str) -> None:
             for role in ROLES:
                 response = await server.send(operation.method, path, body, role=role)
                 allowed = operation.roles is not None and role in operation.roles
-                assert (response.status_code == 403) is not allowed, (operation.name, role, response.text)
+                refused = response.status_code == 403 and "may not do that" in response.text
+                assert refused is not allowed, (operation.name, role, response.text)
                 assert response.status_code != 500
+                if refused:
+                    expected.add((role, operation.name))
+        await server.services.looks.write()
+        noted: set[tuple[str, str]] = set()
+        before = 0
+        while page := (
+            await server.ask("GET", f"/api/v1/audit?action=refused&limit=500&before={before}", AuditList)
+        ).entries:
+            noted |= {(entry.role, entry.subject) for entry in page}
+            before = page[-1].audit_id
+        assert noted == expected
 
     scene(url, play)
 
