@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from backend.access.settings import default_overdraft
 from backend.db.engine import now_ms
 from backend.ledger.tables import account
-from backend.people.finding import matching
+from backend.people.finding import among, matching
 from backend.people.queries import COLUMNS, MAX_LIMIT, WHO, user_view
 from backend.people.tables import user
 from backend.people.words import typed
@@ -78,7 +78,7 @@ def list_people(
     total: int | None = None
     if words := typed(query):
         found = matching(conn, words)
-        statement = statement.where(user.c.user_id.in_(found.user_ids))
+        statement = statement.where(among(conn, user.c.user_id, found.user_ids))
         total = found.total if chosen == EVERYBODY else None
     if after:
         statement, total = statement.where(_beyond(keys, _place(after, sort), descending)), None

@@ -14,7 +14,7 @@ from backend.db.engine import now_ms
 from backend.ledger.model import DEFAULT_OVERDRAFT, Kind
 from backend.ledger.rules import REVERSAL
 from backend.ledger.tables import account, actor_day, transfer
-from backend.people.finding import matching
+from backend.people.finding import among, matching
 from backend.people.model import is_disabled
 from backend.people.tables import user
 from backend.people.words import typed
@@ -43,7 +43,7 @@ def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tupl
     page = sa.select(user.c.user_id).order_by(user.c.name).limit(min(limit, MAX_LIMIT)).offset(offset)
     if words:
         found = matching(conn, words)
-        page, total = page.where(user.c.user_id.in_(found.user_ids)), found.total
+        page, total = page.where(among(conn, user.c.user_id, found.user_ids)), found.total
     else:
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
     statement = sa.select(*COLUMNS).select_from(WHO).where(user.c.user_id.in_(page.scalar_subquery()))

@@ -14,6 +14,7 @@ MAX_WORDS = 40
 MAX_TYPED = 5
 MARKED = 3
 MARK_BITS = 63  # of a signed BIGINT
+LETTERS = 26
 LAST_CHARACTER = "\U0010ffff"
 
 _PARTS = re.compile(r"[^\W_]+")
@@ -53,13 +54,20 @@ def marks_of(words: Iterable[str]) -> int:
     """Which beginnings these words have, as bits: one for the first letter, the first two and the first three of each.
 
     Kept beside each word of a person, so that of two typed words the second need not be looked up for everybody whom
-    the first one finds: who lacks one of the bits of `marks_of` what was typed has no such word. (Who has them may.)
+    the first one finds: who lacks one of the bits of `marks_of` what was typed has no such word. (Who has them may;
+    each letter from a to z has a bit of its own, the other beginnings share what is left.)
     """
     beginnings = {word[:length] for word in words for length in range(1, min(len(word), MARKED) + 1)}
     marks = 0
     for beginning in beginnings:
-        marks |= 1 << zlib.crc32(beginning.encode()) % MARK_BITS
+        marks |= 1 << _bit(beginning)
     return marks
+
+
+def _bit(beginning: str) -> int:
+    if len(beginning) == 1 and "a" <= beginning <= "z":
+        return ord(beginning) - ord("a")
+    return LETTERS + zlib.crc32(beginning.encode()) % (MARK_BITS - LETTERS)
 
 
 def fold(text: str) -> str:
