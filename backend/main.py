@@ -68,6 +68,7 @@ from backend.operations import database as database_command
 from backend.operations import operators as operator_command
 from backend.operations import restore as restore_command
 from backend.operations import users as users_command
+from backend.people.identities import alias_owners
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
 from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
@@ -531,7 +532,7 @@ def _provider_of_missing(database: Database) -> Callable[[Missing], Awaitable[Ma
     names are aliases, and whose."""
 
     def make(conn: sa.Connection, missing: Missing) -> Mapping[str, str]:
-        aliases = provision_users(conn, missing.users)
+        aliases = provision_users(conn, missing.users) | alias_owners(conn, missing.names)
         provision_queues(conn, missing.queues)
         return aliases
 

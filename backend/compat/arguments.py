@@ -16,6 +16,7 @@ from backend.wire.pricing import minor_units
 
 MAX_TEXT = 64 * 1024
 MAX_COUNT = 2**31 - 1
+MAX_MINUTES = 100 * 366 * 24 * 60
 
 
 class Kind(enum.Enum):
@@ -26,7 +27,9 @@ class Kind(enum.Enum):
     TEXTS = "[string]"
     COUNT = "int"
     FLAG = "boolean"
+    MINUTES = "int minutes"
     MONEY = "double"
+    PAIRS = "[[string, string]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,12 @@ def _read(argument: Argument, value: Value, decimals: int) -> object:
             return _count(argument, value)
         case Kind.FLAG:
             return _flag(argument, value)
+        case Kind.MINUTES:
+            return _minutes(argument, value)
         case Kind.MONEY:
             return _money(argument, value, decimals)
+        case Kind.PAIRS:
+            return _pairs(argument, value)
 
 
 def user_name(text: str) -> str:
@@ -100,6 +107,28 @@ def _texts(argument: Argument, value: Value) -> list[str]:
     if not isinstance(value, list):
         raise _wrong(argument, value)
     return [_text(argument, item) for item in value]
+
+
+def _pairs(argument: Argument, value: Value) -> list[tuple[str, str]]:
+    """An array of pairs, as most clients send it, or a struct."""
+    if isinstance(value, dict):
+        return [(name, _text(argument, item)) for name, item in value.items()]
+    if not isinstance(value, list):
+        raise _wrong(argument, value)
+    pairs = [_texts(argument, item) for item in value]
+    if any(len(pair) != 2 for pair in pairs):
+        raise Fault(Code.GENERAL, f"The argument {argument.name} must be an array of pairs [name, value]")
+    return [(name, text) for name, text in pairs]
+
+
+def _minutes(argument: Argument, value: Value) -> int:
+    """-1 for ever."""
+    if isinstance(value, Scalar) and value.kind == "int" and value.text.lstrip("+") == "-1":
+        return -1
+    number = _count(argument, value)
+    if not 0 < number <= MAX_MINUTES:
+        raise Fault(Code.GENERAL, f"The argument {argument.name} must be -1 (for ever) or 1 to {MAX_MINUTES} minutes")
+    return number
 
 
 def _count(argument: Argument, value: Value) -> int:

@@ -98,6 +98,16 @@ def printer_property(printer: PrinterRecord, name: str) -> str:
     return reader(printer)
 
 
+def printer_switch(name: str, value: str) -> bool:
+    """Whether the printer is to be disabled: the one property that can be set. Raises Fault 260, 261, 257."""
+    known = _known_name(name)
+    if known not in PRINTER_PROPERTIES:
+        raise property_invalid(name)
+    if known != "disabled":
+        raise Fault(Code.PROPERTY_INVALID, f'Property "{known}" cannot be set here')
+    return checked_flag(known, value)
+
+
 def user_change(name: str, value: str, decimals: int) -> Change:
     """What setting a user's property means. Raises Fault 260, 261, or that of the value."""
     change = _find(USER_PROPERTIES, name).change

@@ -13,14 +13,19 @@ import sqlalchemy as sa
 from backend.compat.health_view import PrinterFacts, ProviderFacts
 from backend.compat.properties import PrinterRecord, UserRecord
 from backend.db.engine import now_ms
+from backend.intake.tables import command
 from backend.jobs.model import Need
 from backend.jobs.tables import job, job_need
+from backend.ledger.model import DEFAULT_OVERDRAFT
 from backend.ledger.tables import account
+from backend.people.identities import alias_owners, card_owners
 from backend.people.model import is_disabled
 from backend.people.queries import effective_overdraft
-from backend.people.tables import user
+from backend.people.tables import user, user_word
+from backend.people.words import MAX_WORD, fold
 from backend.printers.model import decode_contacts
 from backend.printers.tables import provider, queue
+from backend.wire.messages import ReportAnswer
 from backend.wire.pricing import CostRule, SimpleCost
 
 TEMPLATE_PRINTER = "!!template printer!!"
@@ -195,3 +200,58 @@ Names = TypeVar("Names", bound=sa.Select[Any])
 def _page(statement: Names, offset: int, limit: int) -> Names:
     page = statement.offset(offset)
     return page.limit(limit) if limit else page
+
+
+# ---------------------------------------------------------------- look-ups
+
+
+def card_owner(conn: sa.Connection, card: str) -> str:
+    """The user who has this card, as the first or the second; "" for nobody."""
+    return card_owners(conn, [card]).get(card, "")
+
+
+def alias_owner(conn: sa.Connection, alias: str) -> str:
+    return alias_owners(conn, [alias]).get(alias, "")
+
+
+def email_owner(conn: sa.Connection, email: str) -> str:
+    """The user of an address, without case; of several the first by name. Found by the index of words."""
+    wanted = fold(email)
+    joined = user_word.join(user, user.c.user_id == user_word.c.user_id)
+    statement = sa.select(user.c.name, user.c.email).select_from(joined).where(user_word.c.word == wanted[:MAX_WORD])
+    rows = conn.execute(statement.order_by(user.c.name))
+    return next((row.name for row in rows if fold(row.email) == wanted), "")
+
+
+def users_named(conn: sa.Connection, full_name: str) -> list[str]:
+    """The users of exactly this full name, sorted."""
+    return list(conn.scalars(sa.select(user.c.name).where(user.c.full_name == full_name).order_by(user.c.name)))
+
+
+def internal_names(conn: sa.Connection, offset: int, limit: int) -> list[str]:
+    statement = sa.select(user.c.name).where(user.c.internal).order_by(user.c.name)
+    return list(conn.scalars(_page(statement, offset, limit)))
+
+
+def user_known(conn: sa.Connection, name: str) -> bool:
+    """Whether jobs under this name have an owner: by name or by alias."""
+    return user_exists(conn, name) or bool(alias_owner(conn, name))
+
+
+def overdraft_is_individual(conn: sa.Connection, name: str) -> bool | None:
+    """None where there is no such user."""
+    joined = user.join(account, account.c.account_id == user.c.account_id)
+    overdraft = conn.scalar(sa.select(account.c.overdraft).select_from(joined).where(user.c.name == name))
+    return None if overdraft is None else overdraft != DEFAULT_OVERDRAFT
+
+
+def queue_key(conn: sa.Connection, server: str, name: str) -> int | None:
+    """The provider of a queue, as the intake knows queues; None where there is no such queue."""
+    statement = sa.select(queue.c.provider_id).select_from(_QUEUES)
+    return conn.scalar(statement.where(provider.c.name == server, queue.c.name == name))
+
+
+def earlier_job(conn: sa.Connection, command_id: str) -> str | None:
+    """The job that a report under this id was about; None where none was taken yet."""
+    answer = conn.scalar(sa.select(command.c.answer).where(command.c.command_id == command_id))
+    return None if answer is None else msgspec.json.decode(answer, type=ReportAnswer).job_id

@@ -5,7 +5,7 @@ XML-RPC libraries throw away the body of any other status, and with it the sente
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,11 +17,12 @@ from backend.compat import gate
 from backend.compat.arguments import taken
 from backend.compat.faults import Code, Fault
 from backend.compat.methods.caller import Caller, read
-from backend.compat.methods.table import METHODS
+from backend.compat.methods.table import METHODS, NOT_HERE, READ
 from backend.compat.xmlrpc import MAX_BYTES, Call, Malformed, Result, Scalar, dump_fault, dump_result, parse_call
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
 from backend.intake.errors import OutcomeUnknown, Overloaded, Unavailable
+from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
 from backend.wire.messages import Ledger
 
@@ -34,13 +35,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """Whoever calls, as far as the token tells."""
+
+    actor: str
+    role: str
+    limits: Limits = NO_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
 class Rpc:
-    """The endpoint. It holds nothing but what it is given."""
+    """The endpoint."""
 
     database: Database
     intake: Intake
     tokens: TokenCache
     ledger: Ledger
+    background: set[asyncio.Task[None]] = field(default_factory=set)  # imports under way
 
     async def answer(self, request: Request) -> Response:
         try:
@@ -70,25 +81,36 @@ class Rpc:
         name = call.method.removeprefix(NAMESPACE)
         method = METHODS.get(name)
         if method is None:
-            raise Fault(Code.GENERAL, f"There is no method {name} here")
-        actor, role = await self._authenticate(call, peer)
-        if role not in method.roles:
-            raise Fault(Code.GENERAL, f"A token of the role {role} may not call {name}")
+            reason = f": {NOT_HERE[name]}" if name in NOT_HERE else ""
+            raise Fault(Code.GENERAL, f"There is no method {name} here{reason}")
+        if method.roles is None and not call.params:
+            await self._check_address(peer)
+            return await method.handler(self._caller(_Known("", "")))
+        known = await self._authenticate(call, peer)
+        if known.role not in (READ if method.roles is None else method.roles):
+            raise Fault(Code.GENERAL, f"A token of the role {known.role} may not call {name}")
         arguments = taken(method.signature, call.params[1:], self.ledger.decimals)
-        return await method.handler(Caller(actor, role, self.database, self.intake, self.ledger), *arguments)
+        return await method.handler(self._caller(known), *arguments)
 
-    async def _authenticate(self, call: Call, peer: str) -> tuple[str, str]:
-        """The actor and role of the token that stands first. Raises Fault, with one text for every wrong one."""
+    def _caller(self, known: "_Known") -> Caller:
+        return Caller(known.actor, known.role, self.database, self.intake, self.ledger, self.background, known.limits)
+
+    async def _check_address(self, peer: str) -> None:
+        settings = await read(self.database, read_settings, gate.ADDRESSES_KEY)
+        _check_address(settings[gate.ADDRESSES_KEY], peer)
+
+    async def _authenticate(self, call: Call, peer: str) -> "_Known":
+        """Whose token stands first. Raises Fault, with one text for every wrong one."""
         first = call.params[0] if call.params else None
         token = first.text.strip() if isinstance(first, Scalar) else ""
         settings = await read(self.database, read_settings, gate.TOKEN_KEY, gate.ADDRESSES_KEY)
         _check_address(settings[gate.ADDRESSES_KEY], peer)
         owner = gate.token_owner(settings[gate.TOKEN_KEY], token)
         if owner is not None:
-            return f"xmlrpc:{owner}" if owner else "xmlrpc", "admin"
+            return _Known(f"xmlrpc:{owner}" if owner else "xmlrpc", "admin")
         principal = await self.tokens.principal(token) if token else None
         if principal is not None:
-            return principal.actor, principal.role
+            return _Known(principal.actor, principal.role, Limits(principal.limit_each, principal.limit_day))
         log.warning("XML-RPC call of %s from %s refused: wrong token", call.method, peer)
         raise Fault(Code.GENERAL, WRONG_TOKEN if gate.has_token(settings[gate.TOKEN_KEY]) else NO_TOKEN)
 

@@ -51,9 +51,13 @@ async def _transaction(
     session: Session, commands: Sequence[Command], policy: Policy, provide: Provide
 ) -> list[fold.Result]:
     reads = fold.reads(commands)
+    looked_up: set[str] = set()
     for _ in range(MAX_PROVISION_ROUNDS):
         rows = await session.begin(reads)
         missing = fold.missing(commands, rows, policy.create_users)
+        if not policy.create_users and (names := fold.unknown(commands, rows) - looked_up):
+            missing = msgspec.structs.replace(missing, names=tuple(sorted(names)))
+            looked_up |= names
         if missing:
             await session.abort()
             if aliases := await provide(missing):

@@ -107,6 +107,16 @@ def missing(commands: Iterable[Command], rows: Rows, create_users: bool) -> Miss
     return Missing(tuple(sorted(users)), tuple(sorted(queues)))
 
 
+def unknown(commands: Iterable[Command], rows: Rows) -> set[str]:
+    """The names of new jobs that are no user's."""
+    return {
+        body.user_name
+        for command in commands
+        if isinstance(body := command.body, Authorise | Report) and command.command_id not in rows.answers
+        if body.user_name not in rows.users and body.job_id not in rows.jobs
+    }
+
+
 def unlocked(commands: Iterable[Command], rows: Rows) -> list[int]:
     """The accounts the batch needs beside those of its users: of jobs that belong to another, or `unassigned`."""
     needed = {job.account_id for job in rows.jobs.values()}

@@ -174,13 +174,14 @@ class Writes(msgspec.Struct, gc=False):
 
 class Missing(msgspec.Struct, frozen=True):
     """Users and queues that a batch met for the first time: made in a transaction of their own, then the batch runs
-    again."""
+    again. `names` are users' that are not to be made: they may be somebody's alias."""
 
     users: tuple[str, ...]
     queues: tuple[tuple[int, str], ...]
+    names: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.users or self.queues)
+        return bool(self.users or self.queues or self.names)
 
 
 Provision = Callable[[Missing], None]

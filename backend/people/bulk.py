@@ -29,7 +29,7 @@ from backend.people.importer import checked, without_doubles
 from backend.people.model import UserDefaults
 from backend.people.service import COUNTERS, WORDED, fund, user_defaults
 from backend.people.tables import user, user_identity, user_word
-from backend.people.words import words_of
+from backend.people.words import marks_of, words_of
 from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble, UserDetails
 
 MAX_ROWS: Final = 500
@@ -63,9 +63,11 @@ def import_users(
     dry_run: bool,
     actor: str,
     role: str,
+    create: bool = True,
     initial_credit: int | None = None,
 ) -> ImportAnswer:
-    """Make or change these users (at most MAX_ROWS); with `dry_run` only tell what would be done.
+    """Make or change these users (at most MAX_ROWS); with `dry_run` only tell what would be done. Those that are not to
+    be changed (without `update`) or made (without `create`) count as unchanged.
 
     `initial_credit` goes before the setting, a row's own balance before both.
     """
@@ -73,7 +75,7 @@ def import_users(
     good, doubled = without_doubles([row for row in looked if isinstance(row, ImportRow)])
     if not dry_run:
         lock_names(conn, gives_alias=True)
-    plan = _plan(conn, good, update=update, lock=not dry_run)
+    plan = _plan(conn, good, update=update, create=create, lock=not dry_run)
     plan.troubles += [row for row in looked if isinstance(row, ImportTrouble)] + doubled
     if not dry_run and (plan.new or plan.changed):
         now = now_ms(conn)
@@ -98,13 +100,13 @@ def import_users(
 # ---------------------------------------------------------------- deciding
 
 
-def _plan(conn: sa.Connection, rows: Sequence[ImportRow], *, update: bool, lock: bool) -> _Plan:
+def _plan(conn: sa.Connection, rows: Sequence[ImportRow], *, update: bool, create: bool, lock: bool) -> _Plan:
     plan = _Plan()
     known = _known(conn, [row.name for row in rows], lock)
     owners = _owners(conn, rows)
     for row in rows:
         there = known.get(row.name)
-        if there is not None and not update:
+        if not (create if there is None else update):
             plan.unchanged += 1
             continue
         given = {name: value for name in _DETAILS if (value := getattr(row.details, name)) is not None}
@@ -248,10 +250,12 @@ def _write_starts(conn: sa.Connection, ids: Sequence[int], starts: Sequence[int]
 
 
 def _write_words(conn: sa.Connection, people: Iterable[Mapping[str, Any]]) -> None:
-    lines = [
-        (one["user_id"], word) for one in people for word in sorted(words_of(*(str(one[name]) for name in WORDED)))
-    ]
-    write_rows(conn, user_word, [user_word.c.user_id, user_word.c.word], [lines])
+    lines: list[tuple[int, str, int]] = []
+    for one in people:
+        words = sorted(words_of(*(str(one[name]) for name in WORDED)))
+        marks = marks_of(words)
+        lines += [(one["user_id"], word, marks) for word in words]
+    write_rows(conn, user_word, [user_word.c.user_id, user_word.c.word, user_word.c.marks], [lines])
 
 
 def _write_identities(conn: sa.Connection, plan: _Plan, made: Mapping[str, int]) -> None:

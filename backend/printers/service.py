@@ -68,6 +68,17 @@ def set_queues(conn: sa.Connection, queue_ids: Sequence[int], body: SetQueue, *,
         _set_queue(conn, row, body, actor, role)
 
 
+def switch_queue(conn: sa.Connection, queue_id: int, *, disabled: bool, minutes: int, actor: str, role: str) -> None:
+    """Switch a queue on, or off for so many minutes (-1: for ever). Raises QueueUnknown."""
+    until = now_ms(conn) + 60_000 * minutes if disabled and minutes >= 0 else 0
+    changed = sa.update(queue).where(queue.c.queue_id == queue_id).values(disabled=disabled, disabled_until=until)
+    name = conn.scalar(changed.returning(queue.c.name))
+    if name is None:
+        raise QueueUnknown(f"there is no queue {queue_id}")
+    values = {"disabled": disabled, "disabled_until": until}
+    write_audit(conn, actor, role, "queue-changed", name, json.dumps(values))
+
+
 def rules_of(conn: sa.Connection, queue_id: int) -> tuple[RuleView, ...]:
     """The cost rules that a queue has had, newest first. Raises QueueUnknown."""
     row = conn.execute(sa.select(queue.c.cost).where(queue.c.queue_id == queue_id)).one_or_none()

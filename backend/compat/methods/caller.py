@@ -4,11 +4,13 @@ Every money call is one command under an id made here: it happens once or not at
 client is told so in words, since it cannot ask again under the id it has never seen.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from backend.compat.faults import Code, Fault, user_unknown
@@ -16,12 +18,14 @@ from backend.compat.properties import UserRecord
 from backend.compat.queries import user_record
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
+from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
 from backend.wire.messages import Adjust, ConfigureAccount, Ledger, MoneyAnswer, SetBalance
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+LIMIT = "account-limit-reached"
 MAX_COMMENT = 1024
 AGAIN_WITHIN_S = 1.0
 
@@ -41,13 +45,16 @@ async def read(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`actor` is the name in the ledger and in the audit log of whoever holds the token, `role` what it may do."""
+    """`actor` is the name in the ledger and in the audit log of whoever holds the token, `role` what it may do.
+    `background` holds the work that goes on after the answer, `limits` bound what is moved."""
 
     actor: str
     role: str
     database: Database
     intake: Intake
     ledger: Ledger
+    background: set[asyncio.Task[None]]
+    limits: Limits = NO_LIMITS
 
     async def read(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `work` reads. Methods read first and change things last: after a DatabaseError nothing is changed."""
@@ -69,10 +76,14 @@ class Caller:
         return record
 
     async def command(self, body: Adjust | SetBalance | ConfigureAccount) -> MoneyAnswer:
-        """What the one door answered. Raises Fault 262 and 275; a limit that was reached is left to the caller."""
-        answer = await self.intake.ask(body, MoneyAnswer, actor=self.actor)
+        """What the one door answered. Raises Fault 262, 275, and 257 where the caller may not move so much; what is not
+        available is left to the caller."""
+        content = await self.intake.submit(body, actor=self.actor, role=self.role, limits=self.limits)
+        answer = msgspec.json.decode(content, type=MoneyAnswer)
         if answer.code == "user-unknown":
             raise user_unknown(body.user_name)
         if answer.code == "amount-invalid":
             raise Fault(Code.BALANCE_INVALID, "The balance would leave the range that the ledger can hold")
+        if answer.code not in ("", LIMIT):
+            raise Fault(Code.GENERAL, answer.message)
         return answer

@@ -3,7 +3,9 @@
 import asyncio
 
 import msgspec
+import sqlalchemy as sa
 
+from backend.access.audit import write_audit
 from backend.access.passwords import hash_secret
 from backend.base.ids import uuid7
 from backend.compat.faults import Code, Fault, user_unknown
@@ -18,10 +20,12 @@ from backend.compat.properties import (
     user_change,
     user_property,
 )
-from backend.compat.queries import count_users, user_exists, user_names
-from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserUnknown
+from backend.compat.queries import count_users, overdraft_is_individual, user_exists, user_names
+from backend.db.engine import now_ms
+from backend.jobs.service import redact_jobs
+from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserBusy, UserUnknown
 from backend.people.model import UserChange
-from backend.people.service import create_user, update_user
+from backend.people.service import create_user, delete_user, rename_user, update_user, user_defaults
 from backend.wire.messages import ConfigureAccount, SetBalance
 
 MAX_PIN = 32
@@ -68,6 +72,107 @@ async def set_property(caller: Caller, user: str, name: str, value: str) -> bool
     return True
 
 
+async def set_properties(caller: Caller, user: str, pairs: list[tuple[str, str]]) -> bool:
+    """All are looked at before any is set; then details, account and balance, in this order and each in one step."""
+    changes = [user_change(name, value, caller.ledger.decimals) for name, value in pairs]
+    details = [change for change in changes if isinstance(change, Detail)]
+    accounts = [change for change in changes if isinstance(change, Account)]
+    balances = [change for change in changes if isinstance(change, Balance)]
+    if not await exists(caller, user):
+        raise user_unknown(user)
+    if details:
+        await _update(caller, user, _change(*details))
+    if accounts:
+        await caller.command(_configure(user, *accounts))
+    if balances:
+        units = balances[-1].units
+        body = SetBalance(command_id=uuid7(), user_name=user, balance=units, comment="Set by setUserProperties")
+        await caller.command(body)
+    return True
+
+
+async def add(caller: Caller, user: str) -> bool:
+    """A user without a password. Somebody who is there already stays as they are."""
+    _check_name(user)
+    if not await exists(caller, user):
+        await _create(caller, user, UserChange(), internal=False)
+    return True
+
+
+async def delete(caller: Caller, user: str, redact: bool = False) -> bool:
+    """The account stays, with its balance, transfers and jobs."""
+    try:
+        await caller.write(_delete, user, redact, caller.actor, caller.role)
+    except UserUnknown as error:
+        raise user_unknown(user) from error
+    except UserBusy as error:
+        raise Fault(Code.GENERAL, f'User "{user}" cannot be deleted now, {error}') from error
+    return True
+
+
+async def rename(caller: Caller, user: str, new_user: str) -> bool:
+    _check_name(new_user)
+    try:
+        await caller.write(rename_user, user, new_user, actor=caller.actor, role=caller.role)
+    except UserUnknown as error:
+        raise user_unknown(user) from error
+    except NameTaken as error:
+        raise Fault(Code.GENERAL, f'User "{user}" cannot be renamed, {error}') from error
+    return True
+
+
+async def disable(caller: Caller, user: str, minutes: int) -> bool:
+    """For so many minutes, -1 for ever."""
+    try:
+        await caller.write(_disable, user, minutes, caller.actor, caller.role)
+    except UserUnknown as error:
+        raise user_unknown(user) from error
+    return True
+
+
+async def get_overdraft_mode(caller: Caller, user: str) -> str:
+    individual = await caller.read(overdraft_is_individual, user)
+    if individual is None:
+        raise user_unknown(user)
+    return "individual" if individual else "default"
+
+
+async def set_overdraft_mode(caller: Caller, user: str, mode: str) -> bool:
+    """An overdraft that becomes individual is what it was by default."""
+    match mode.strip().lower():
+        case "default":
+            body = ConfigureAccount(command_id=uuid7(), user_name=user, overdraft_mode="default")
+        case "individual":
+            overdraft = (await caller.user(user)).overdraft
+            body = ConfigureAccount(command_id=uuid7(), user_name=user, overdraft=overdraft)
+        case _:
+            raise Fault(Code.OVERDRAFT_INVALID, "The overdraft mode must be individual or default")
+    await caller.command(body)
+    return True
+
+
+async def reset_counts(caller: Caller, user: str, reset_by: str) -> bool:
+    """Jobs and pages of the user's statistics; what was printed stands in the jobs."""
+    body = ConfigureAccount(command_id=uuid7(), user_name=user, print_jobs=0, print_impressions=0)
+    await caller.command(body)
+    await caller.write(write_audit, caller.actor, caller.role, "user-counts-reset", user, reset_by[:255])
+    return True
+
+
+async def reapply_initial(caller: Caller, user: str) -> bool:
+    """What a new user starts with: restricted or not, the overdraft by default, the initial credit as the balance."""
+    defaults = await caller.read(user_defaults)
+    body = ConfigureAccount(
+        command_id=uuid7(), user_name=user, restricted=defaults.restricted, overdraft_mode="default"
+    )
+    await caller.command(body)
+    credit = defaults.initial_credit
+    await caller.command(
+        SetBalance(command_id=uuid7(), user_name=user, balance=credit, comment="Initial settings applied again")
+    )
+    return True
+
+
 async def add_internal(
     caller: Caller,
     user: str,
@@ -81,8 +186,7 @@ async def add_internal(
     """`send_email` is taken and does nothing: this server sends no mail."""
     if not password:
         raise Fault(Code.PASSWORD_BLANK, "The password is blank")
-    if len(user) > MAX_LINE or any(ord(character) < 32 for character in user):
-        raise Fault(Code.GENERAL, f"A user name has at most {MAX_LINE} characters and no control characters")
+    _check_name(user)
     details = UserChange(
         full_name=checked_line("full name", full_name),
         email=checked_email(email),
@@ -90,8 +194,24 @@ async def add_internal(
         card_pin_hash=await _hashed_pin(pin.strip()),
         password_hash=await asyncio.to_thread(hash_secret, password),
     )
-    await _create(caller, user, details)
+    await _create(caller, user, details, internal=True)
     return True
+
+
+def _check_name(user: str) -> None:
+    if len(user) > MAX_LINE or any(ord(character) < 32 for character in user):
+        raise Fault(Code.GENERAL, f"A user name has at most {MAX_LINE} characters and no control characters")
+
+
+def _delete(conn: sa.Connection, user: str, redact: bool, actor: str, role: str) -> None:
+    account_id, name = delete_user(conn, user, redact=redact, actor=actor, role=role)
+    if redact:
+        redact_jobs(conn, account_id, name)
+
+
+def _disable(conn: sa.Connection, user: str, minutes: int, actor: str, role: str) -> None:
+    until = 0 if minutes < 0 else now_ms(conn) + 60_000 * minutes
+    update_user(conn, user, UserChange(disabled=True, disabled_until=until), actor=actor, role=role)
 
 
 async def _hashed_pin(pin: str) -> str | None:
@@ -102,11 +222,11 @@ async def _hashed_pin(pin: str) -> str | None:
     return await asyncio.to_thread(hash_secret, pin)
 
 
-async def _create(caller: Caller, user: str, details: UserChange) -> None:
+async def _create(caller: Caller, user: str, details: UserChange, *, internal: bool) -> None:
     try:
-        await caller.write(create_user, user, details, internal=True, actor=caller.actor, role=caller.role)
+        await caller.write(create_user, user, details, internal=internal, actor=caller.actor, role=caller.role)
     except NameTaken as error:
-        raise Fault(Code.GENERAL, f'The user "{user}" exists already') from error
+        raise Fault(Code.GENERAL, f'The user "{user}" exists already, or it is another user\'s alias') from error
     except CardTaken as error:
         raise _card_taken(user, details) from error
 
@@ -129,13 +249,13 @@ def _card_taken(user: str, change: UserChange) -> Fault:
     return Fault(Code.GENERAL, text)
 
 
-def _configure(user: str, change: Account) -> ConfigureAccount:
-    fields = {"command_id": uuid7(), "user_name": user, change.field: change.value}
-    return msgspec.convert(fields, ConfigureAccount)
+def _configure(user: str, *changes: Account) -> ConfigureAccount:
+    fields = {change.field: change.value for change in changes}
+    return msgspec.convert({"command_id": uuid7(), "user_name": user, **fields}, ConfigureAccount)
 
 
-def _change(detail: Detail) -> UserChange:
-    fields: dict[str, str | bool | int] = {detail.column: detail.value}
-    if detail.column == "disabled":
+def _change(*details: Detail) -> UserChange:
+    fields: dict[str, str | bool | int] = {detail.column: detail.value for detail in details}
+    if "disabled" in fields:
         fields["disabled_until"] = 0  # for ever, whatever end an earlier switch had
     return msgspec.convert(fields, UserChange)

@@ -90,3 +90,17 @@ def test_no_token_is_written_to_the_log(site: Site) -> None:
     assert "wrong token" in written
     assert "a guessed token" not in written
     assert TOKEN not in written
+
+
+def test_the_help_desks_limits_hold_here_too(site: Site, user: str) -> None:
+    token = site.server.command("token", "create", "--role", "helpdesk", "--name", "a limited desk")
+    api, key = site.proxy(), "helpdesk.limit-per-adjustment"
+    assert api.setConfigValue(TOKEN, key, "20000") is True
+    try:
+        assert api.adjustUserAccountBalance(token, user, 2.0, "") is True
+        for method in ("adjustUserAccountBalance", "adjustUserAccountBalanceIfAvailable", "setUserAccountBalance"):
+            assert fault(getattr(api, method), token, user, 9.0, "").faultCode == 257
+        assert api.adjustUserAccountBalance(TOKEN, user, 3.0, "the web services have no limit") is True
+    finally:
+        api.setConfigValue(TOKEN, key, "0")
+    assert api.getUserAccountBalance(TOKEN, user) == 5.0

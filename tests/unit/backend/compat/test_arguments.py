@@ -103,3 +103,26 @@ def test_arity() -> None:
 )
 def test_no_fault_text_holds_what_java_clients_cut_off(words: str, text_out: str) -> None:
     assert Fault(Code.GENERAL, words).text == text_out
+
+
+@pytest.mark.parametrize(("written", "minutes"), [("-1", -1), ("1", 1), ("+90", 90)])
+def test_minutes(written: str, minutes: int) -> None:
+    assert take(Kind.MINUTES, Scalar("int", written)) == minutes
+
+
+@pytest.mark.parametrize(
+    "value", [Scalar("int", "0"), Scalar("int", "-2"), Scalar("int", "99999999999"), text("5"), None]
+)
+def test_minutes_refused(value: Value) -> None:
+    with pytest.raises(Fault):
+        take(Kind.MINUTES, value)
+
+
+def test_pairs_come_as_arrays_or_as_a_struct() -> None:
+    assert take(Kind.PAIRS, [[text("a"), Scalar("boolean", "true")], [text("b"), None]]) == [("a", "true"), ("b", "")]
+    assert take(Kind.PAIRS, {"a": text("1")}) == [("a", "1")]
+    assert take(Kind.PAIRS, []) == []
+    wrong_ones: list[Value] = [text("a"), [text("a")], [[text("a")]], [[text("a"), text("b"), text("c")]], None]
+    for wrong in wrong_ones:
+        with pytest.raises(Fault):
+            take(Kind.PAIRS, wrong)
