@@ -1,5 +1,5 @@
-"""The API against its own document: what fits the document, and what does not, gets an answer that the document tells of,
-and never a fault of the server's.
+"""The API against its own document: what fits the document, and what does not, gets an answer that the document tells
+of, and never a fault of the server's.
 
 The same examples each time, so that a failure comes again; `make test-long` tries many more.
 """
