@@ -18,7 +18,7 @@ Name = Literal[
     "connection", "reload", "quit", "live", "people", "find", "graph", "tree", "fit", "zoom_in", "zoom_out",
     "theme_system", "theme_light", "theme_dark", "theme_toggle", "keys", "about",
     "print_log", "queues", "users", "operators", "tokens", "audit", "settings", "export_log", "copy_jobs",
-    "edit_queues",
+    "edit_queues", "new_user", "edit_user", "import_users", "copy_audit",
     "history", "drain", "undrain", "switchover", "database_switchover", "pause", "resume", "remove",
     "copy_event", "export_events",
     "jobs_all", "jobs_held", "jobs_look", "release_jobs", "cancel_jobs", "refund_job", "tick_off",
@@ -73,7 +73,11 @@ SPECS: Final[dict[Name, Spec]] = {
     "export_log": Spec(
         "Save &print log…", "Save all jobs that fit the filters as a table (CSV)", ("Ctrl+Shift+S",), "save"
     ),
-    "edit_queues": Spec("&Edit queues…", "Change what the chosen queues cost and do", ("Ctrl+Shift+Q",)),
+    "edit_queues": Spec("&Edit queues…", "Change what the chosen queues cost and do", ("Ctrl+Shift+O",)),
+    "new_user": Spec("&New user…", "Make a user", ("Ctrl+Shift+N",)),
+    "edit_user": Spec("Edit use&r…", "Change details, cards and limits of the chosen user", ("Ctrl+Shift+F2",)),
+    "import_users": Spec("&Import users…", "Make or change many users from a file", ("Ctrl+Shift+I",)),
+    "copy_audit": Spec("&Copy entries", "Copy the chosen entries of the audit log", ("Ctrl+Shift+A",), "copy"),
     "copy_jobs": Spec("Cop&y jobs", "Copy the chosen jobs of the print log", ("Ctrl+Shift+J",), "copy"),
     "jobs_all": Spec("&All jobs", "Show the newest jobs", ("Ctrl+J",), group="jobs"),
     "jobs_held": Spec("&Held jobs", "Show the jobs that wait to be released", ("Ctrl+H",), group="jobs"),
@@ -102,7 +106,24 @@ SPECS: Final[dict[Name, Spec]] = {
 MENUS: Final[tuple[tuple[str, tuple[Name | None, ...]], ...]] = (
     ("&Console", ("connection", "change_password", "log_out", None, "reload", None, "quit")),
     ("&View", ("live", "people", "print_log", "history", None, "graph", "tree", "fit", "zoom_in", "zoom_out")),
-    ("&Administration", ("queues", "users", "operators", "tokens", None, "audit", "settings", None, "edit_queues")),
+    (
+        "&Administration",
+        (
+            "queues",
+            "users",
+            "operators",
+            "tokens",
+            None,
+            "audit",
+            "settings",
+            None,
+            "edit_queues",
+            "new_user",
+            "edit_user",
+            "import_users",
+            "copy_audit",
+        ),
+    ),
     ("&Find", ("find",)),
     (
         "&Jobs",

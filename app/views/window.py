@@ -30,15 +30,20 @@ from app.qt import icons
 from app.qt.actions import SPECS, Actions, Name
 from app.qt.session import Session
 from app.qt.theme import Theme
+from app.views.audit import AuditPage
 from app.views.connect import ConnectPane
 from app.views.history import HistoryPage
 from app.views.listing import ListPage
 from app.views.live import LivePage
 from app.views.operations import Operations
+from app.views.operators import OperatorsPage
 from app.views.parts import Card, Chip, Elided, Mark, column, font, label, row, slim_button_sheet, tool_button
 from app.views.people import PeoplePage
 from app.views.printlog import PrintLogPage
 from app.views.queues import QueuesPage
+from app.views.settings import SettingsPage
+from app.views.tokens import TokensPage
+from app.views.userlist import UsersPage
 from backend.base.cli import program_version
 from backend.base.settings import SettingsError
 
@@ -201,6 +206,11 @@ class MainWindow(QMainWindow):
         self.print_log = PrintLogPage(theme, self.actions_, session)
         self.history = HistoryPage(theme, self.actions_, session)
         self.queues = QueuesPage(theme, self.actions_, session)
+        self.users = UsersPage(theme, self.actions_, session)
+        self.operators = OperatorsPage(theme, self.actions_, session)
+        self.tokens = TokensPage(theme, self.actions_, session)
+        self.audit = AuditPage(theme, self.actions_, session)
+        self.settings = SettingsPage(theme, self.actions_, session)
         self.operations = Operations(theme, self.actions_, session, self)
         self.paused = PausedBanner(theme, self.actions_)
         self.connect_pane = ConnectPane(theme)
@@ -215,6 +225,11 @@ class MainWindow(QMainWindow):
             "print_log": self.print_log,
             "history": self.history,
             "queues": self.queues,
+            "users": self.users,
+            "operators": self.operators,
+            "tokens": self.tokens,
+            "audit": self.audit,
+            "settings": self.settings,
         }
         for page in (*self._by_name.values(), self.connect_pane):
             self._pages.addWidget(page)
@@ -286,6 +301,7 @@ class MainWindow(QMainWindow):
         for name in PAGES:
             act[name].triggered.connect(lambda _=False, name=name: self.go(name))
         act["find"].triggered.connect(lambda: self.go("people"))
+        self.users.opening.connect(self.open_person)
         self.live.offers = self.operations.offers
         self.live.topology.acting.connect(self.operations.open)
         self.live.topology.menu_wanted.connect(self.operations.popup)
@@ -323,6 +339,11 @@ class MainWindow(QMainWindow):
         self.show_page(page)
         if isinstance(page, PeoplePage | HistoryPage | ListPage):
             page.start()
+
+    def open_person(self, name: str) -> None:
+        """Show somebody's page."""
+        self.show_page(self.people)
+        self.people.person.open_person(name)
 
     def _allowed(self) -> tuple[Page, ...]:
         rights = self._session.store.state.rights

@@ -1,6 +1,6 @@
 """Operations that only read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ from backend.api.services import Services
 from backend.api.stream import EventStream
 from backend.cluster import history
 from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
+from backend.people.lists import EVERYBODY, Filter, Sort, list_people
 from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
 from backend.printers.service import rules_of
 from backend.wire.messages import (
@@ -41,11 +42,20 @@ EventId = Annotated[str, Meta(pattern=r"^$|^\d{1,19}\.\d{1,19}$")]
 
 
 class UserQuery(msgspec.Struct, frozen=True):
-    """`query`: beginnings of words of name, full name, email or card number; "" for everybody."""
+    """`query`: beginnings of words of name, full name, email or card number; "" for everybody. `filter` leaves the
+    others out: those whose printing is off, who are restricted, whose balance is below zero."""
 
     query: Annotated[str, Meta(max_length=255)] = ""
     limit: Limit = 50
     offset: Offset = 0
+    sort: Sort = "name"
+    order: Literal["asc", "desc"] = "asc"
+    filter: Literal["", "disabled", "restricted", "negative"] = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the look-up's own question, which is asked with every letter."""
+        return self.sort == "name" and self.order == "asc" and not self.filter
 
 
 class TransferQuery(msgspec.Struct, frozen=True):
@@ -115,11 +125,30 @@ async def list_cluster_events(services: Services, who: Principal, query: History
 
 @operation("GET", "/api/v1/users", roles=VIEWERS)
 async def list_users(services: Services, who: Principal, query: UserQuery) -> UserList:
-    """Users, sorted by name. At most 1000 matches of a query are counted: a total of 1000 means 1000 or more."""
+    """Users, sorted and filtered. At most 1000 matches of a query are counted: a total of 1000 means 1000 or more."""
     if query.query:
         services.looks.looked(who, "people-searched", query.query)
-    found, total, now = await services.database.run(find_users, query.query, query.limit, query.offset)
-    return UserList(users=found, total=total, ledger=services.ledger, as_of=now)
+    if query.plain:
+        found, total, now = await services.database.run(find_users, query.query, query.limit, query.offset)
+        return UserList(users=found, total=total, ledger=services.ledger, as_of=now)
+    page = await services.database.run(
+        list_people,
+        query.query,
+        query.limit,
+        sort=query.sort,
+        descending=query.order == "desc",
+        chosen=_CHOSEN[query.filter],
+        offset=query.offset,
+    )
+    return UserList(users=page.users, total=page.total or 0, ledger=services.ledger, as_of=page.now)
+
+
+_CHOSEN: Final[dict[str, Filter]] = {
+    "": EVERYBODY,
+    "disabled": Filter(disabled=True),
+    "restricted": Filter(restricted=True),
+    "negative": Filter(negative=True),
+}
 
 
 @operation("GET", "/api/v1/users/{name}", roles=VIEWERS, errors=("not-found",))

@@ -18,9 +18,9 @@ from backend.base.cli import Failure
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
 from backend.people.bulk import MAX_ROWS, import_users
-from backend.people.importer import PAPERCUT, FileRefused, read_listing, text_of
 from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble
 from backend.wire.pricing import minor_units
+from backend.wire.userfile import PAPERCUT, FileRefused, read_listing, text_of
 
 BATCH: Final = MAX_ROWS
 MAX_TOLD: Final = 100

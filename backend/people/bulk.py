@@ -25,12 +25,12 @@ from backend.db.engine import now_ms
 from backend.ledger.model import FUNDING, Kind
 from backend.ledger.tables import account, transfer
 from backend.people.identities import ALIAS, CARD, alias_owners, card_owners, identities, lock_names
-from backend.people.importer import checked, without_doubles
 from backend.people.model import UserDefaults
 from backend.people.service import COUNTERS, WORDED, fund, user_defaults
 from backend.people.tables import user, user_identity, user_word
 from backend.people.words import marks_of, words_of
 from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble, UserDetails
+from backend.wire.userfile import checked, without_doubles
 
 MAX_ROWS: Final = 500
 _DETAILS: Final = UserDetails.__struct_fields__

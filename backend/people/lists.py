@@ -71,8 +71,10 @@ def list_people(
     descending: bool = False,
     chosen: Filter = EVERYBODY,
     after: str = "",
+    offset: int = 0,
 ) -> PeoplePage:
-    """People whose words begin with all the typed words ("": everybody). Raises CursorInvalid."""
+    """People whose words begin with all the typed words ("": everybody). `offset` jumps by number, for who drags
+    a scroll bar. Raises CursorInvalid."""
     now, keys = now_ms(conn), _KEYS[sort]
     statement = _passing(sa.select(user.c.user_id), sort, chosen, now)
     total: int | None = None
@@ -86,7 +88,7 @@ def list_people(
         total = int(conn.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar_one())
     order = [key.desc() if descending else key for key in keys]
     wanted = min(limit, MAX_LIMIT)
-    ids = conn.scalars(statement.order_by(*order).limit(wanted + 1)).all()
+    ids = conn.scalars(statement.order_by(*order).limit(wanted + 1).offset(offset)).all()
     page = sa.select(*COLUMNS, *keys).select_from(WHO).where(user.c.user_id.in_(ids[:wanted]))
     rows = conn.execute(page.order_by(*order)).all()
     default = default_overdraft(conn)

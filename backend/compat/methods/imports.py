@@ -24,9 +24,9 @@ from backend.intake.errors import IntakeError
 from backend.ledger.tables import account
 from backend.operations.tasks import Status, TaskUnderWay, begin_task, latest_task, note_task
 from backend.people.bulk import MAX_ROWS, import_users
-from backend.people.importer import CARDS, PAPERCUT, FileRefused, read_listing, text_of
 from backend.people.tables import user as user_table
 from backend.wire.messages import ConfigureAccount, ImportRow, SetBalance
+from backend.wire.userfile import CARDS, PAPERCUT, FileRefused, read_listing, text_of
 
 SUFFIXES: Final = (".txt", ".csv", ".tsv", ".tab")
 NOTE_EVERY_S: Final = 5.0

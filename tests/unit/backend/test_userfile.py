@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.people.importer import CARDS, PAPERCUT, FileRefused, Listing, read_listing, text_of
 from backend.wire.messages import ImportRow, UserDetails
+from backend.wire.userfile import CARDS, PAPERCUT, FileRefused, Listing, read_listing, text_of
 
 ANN = ImportRow(row=2, name="ann", details=UserDetails(full_name="Ann Smith", email="ann@example.org"))
 
