@@ -97,10 +97,10 @@ def _show(settings: ConsoleSettings, profile: Profile | None, trouble: str, conf
     wake = QTimer(interval=200)
     wake.timeout.connect(lambda: None)
     wake.start()
-    if profile is not None:
+    if profile is not None and profile.token:
         session.open(profile)
     else:
-        window.ask_connection(f"{trouble}." if trouble else "")
+        window.ask_connection(f"{trouble}." if trouble else "", profile)
     window.show()
     code = app.exec()
     session.close()

@@ -32,11 +32,13 @@ class ProfileError(Exception):
 
 
 class ConsoleSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[console]`: the servers of one cluster, the file with the access token, and how the console looks."""
+    """`[console]`: the servers of one cluster, the file with the access token, and how the console looks. `login` is
+    the name of whoever logged in last, "" for a program's token."""
 
     servers: tuple[str, ...] = ()
     token_file: str = ""
     theme: Theme = "system"
+    login: str = ""
 
 
 class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,13 +47,15 @@ class ConsoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """Enough to connect. The token is left out of the text form, so that no log or traceback shows it."""
+    """Enough to connect. The token is left out of the text form, so that no log or traceback shows it; it is "" where
+    somebody has to log in first. `login` is who got it by logging in, "" where it is a program's."""
 
     servers: tuple[str, ...]
     token: str
+    login: str = ""
 
     def __repr__(self) -> str:
-        return f"Profile(servers={self.servers!r}, token=…)"
+        return f"Profile(servers={self.servers!r}, token=…, login={self.login!r})"
 
 
 def config_folder() -> Path:
@@ -135,7 +139,22 @@ def resolve(section: ConsoleSection, servers: str | None = None, token_file: Pat
         return None
     urls = server_urls(servers if servers is not None else section.servers)
     path = token_file or (Path(section.token_file).expanduser() if section.token_file else default_token_file())
-    return Profile(servers=urls, token=read_token(path))
+    login = section.login if servers is None and token_file is None else ""
+    if login and not path.exists():
+        return Profile(servers=urls, token="", login=login)  # they logged out, or did not want to stay logged in
+    return Profile(servers=urls, token=read_token(path), login=login)
+
+
+def forget_token(section: ConsoleSection, token: str) -> None:
+    """Remove the stored token where it is this one. Raises ProfileError where the disk refuses."""
+    path = Path(section.token_file).expanduser() if section.token_file else default_token_file()
+    try:
+        if path.read_text(encoding="ascii").strip() == token:
+            path.unlink()
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"the token file {path} cannot be removed; remove it by hand") from error
 
 
 def save_theme(theme: Theme, config: Path) -> None:
@@ -173,6 +192,7 @@ def _toml(settings: ConsoleSettings) -> str:
         f"servers = {json.dumps(list(section.servers), ensure_ascii=False)}\n"
         f"token_file = {json.dumps(section.token_file, ensure_ascii=False)}\n"
         f"theme = {json.dumps(section.theme)}\n"
+        f"login = {json.dumps(section.login, ensure_ascii=False)}\n"
         "[log]\n"
         f"level = {json.dumps(log.level)}\n"
         f"format = {json.dumps(log.format)}\n"

@@ -20,6 +20,7 @@ from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.wire.messages import (
     Caller,
+    ChangePassword,
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
@@ -28,6 +29,8 @@ from backend.wire.messages import (
     JobList,
     JobView,
     Ledger,
+    LogIn,
+    LogInAnswer,
     MoneyAnswer,
     Plan,
     QueueList,
@@ -40,6 +43,7 @@ from backend.wire.messages import (
 )
 
 TIMEOUT_S: Final = 5.0
+LOG_IN_S: Final = 6.0
 FOUND_LIMIT: Final = 50
 PERSON_ROWS: Final = 50
 PAGE_ROWS: Final = 100
@@ -145,6 +149,30 @@ async def carry_out(client: ApiClient, entry: Entry) -> Ending:
     return money_ending(await client.call("POST", entry.path, body, MoneyAnswer, timeout_s=TIMEOUT_S))
 
 
+async def log_in(client: ApiClient, name: str, password: str) -> LogInAnswer:
+    """A personal token for a name and a password. Asked of one server at a time: a wrong password that is tried at two
+    servers counts twice. Raises ServerProblem, NoServer."""
+    body = LogIn(name=name, password=password)
+    try:
+        return await client.call("POST", "login", body, LogInAnswer, timeout_s=LOG_IN_S, idempotent=False)
+    except NoServer as error:
+        if not error.in_doubt or len(client.servers) < 2:
+            raise
+    # The first one that was asked is silent; it stands last now. A second token is of no harm.
+    return await client.call("POST", "login", body, LogInAnswer, timeout_s=LOG_IN_S, idempotent=False)
+
+
+async def log_out(client: ApiClient) -> Caller:
+    """End this token on the servers."""
+    return await client.call("POST", "logout", None, Caller, timeout_s=TIMEOUT_S)
+
+
+async def change_password(client: ApiClient, old: str, new: str) -> Caller:
+    """Raises ServerProblem, NoServer (`in_doubt` where it may have been done)."""
+    body = ChangePassword(old=old, new=new)
+    return await client.call("POST", "me/password", body, Caller, timeout_s=LOG_IN_S, idempotent=False)
+
+
 async def read_caller(client: ApiClient) -> Caller:
     """Who is logged in, with the limits as they stand."""
     return await client.call("GET", "me", None, Caller, timeout_s=TIMEOUT_S)
@@ -233,7 +261,7 @@ def explain(error: Exception) -> Trouble:
             text = "The access token’s role does not allow to see this. An administrator can make another token."
             return Trouble("Not allowed", text, again=False, denied=True)
         case ServerProblem() if error.problem.code == "unauthenticated":
-            text = "The cluster does not accept the access token. Set another one under Console › Connection."
+            text = "The log-in has ended, or the access token is not accepted. Log in under Console › Connection."
             return Trouble("Not signed in", text, again=False, denied=True)
         case ServerProblem() if error.problem.code == "not-found":
             return Trouble("Not found", "Nobody of that name is known any more.", again=False)

@@ -7,20 +7,24 @@ under way before the next one is entered, so that no answer of the old cluster c
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import QObject
 
 from app.core.feed import Feed
 from app.core.outbox_file import OutboxFile
 from app.core.profiles import Profile
+from app.core.queries import log_in
 from app.core.reducer import Closed, Message
 from app.qt.bridge import AsyncBridge, Handle
 from app.qt.desk import Desk, NotConnected
 from app.qt.store import Store
 from backend.client.client import ApiClient
+from backend.wire.messages import LogInAnswer
 
 T = TypeVar("T")
+
+USER_AGENT: Final = "inkeeper-console"
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class Session(QObject):
         self._bridge = bridge
         self._client: ApiClient | None = None
         self._feed: Feed | None = None
+        self._following: Handle | None = None
         self._handles: set[Handle] = set()
         self._era = 0
         self.desk = Desk(self, OutboxFile(outbox), self)
@@ -45,7 +50,34 @@ class Session(QObject):
         """Enter a cluster, leaving the one before."""
         self.leave()
         self.profile = profile
-        self._client = ApiClient(profile.servers, profile.token, user_agent="inkeeper-console")
+        self._client = ApiClient(profile.servers, profile.token, user_agent=USER_AGENT)
+        self._follow(self._client, profile)
+
+    def renew(self, token: str) -> None:
+        """Go on with another token of the same person: what stands in the window stays."""
+        if self.profile is None or self._client is None:
+            return
+        self.profile = Profile(self.profile.servers, token, self.profile.login)
+        self._client.set_token(token)
+        self._era += 1
+        if self._following is not None:
+            self._following.cancel()
+        self._follow(self._client, self.profile)
+        self.desk.renewed()
+
+    def log_in(
+        self,
+        servers: tuple[str, ...],
+        name: str,
+        password: str,
+        on_done: Callable[[LogInAnswer], None],
+        on_error: Callable[[Exception], None],
+        owner: QObject,
+    ) -> Handle:
+        """Ask these servers for a personal token; nothing of the connection changes by it."""
+        return self._bridge.submit(_log_in(servers, name, password), on_done, on_error, owner)
+
+    def _follow(self, client: ApiClient, profile: Profile) -> None:
         era = self._era
 
         def emit(message: Message) -> None:
@@ -53,8 +85,8 @@ class Session(QObject):
             if era == self._era:
                 self.store.put(message)
 
-        self._feed = Feed(self._client, profile.servers, emit)
-        self._keep(self._bridge.submit(self._feed.run()))
+        self._feed = Feed(client, profile.servers, emit)
+        self._following = self._keep(self._bridge.submit(self._feed.run()))
 
     def leave(self) -> None:
         self._era += 1
@@ -63,7 +95,7 @@ class Session(QObject):
         self._handles.clear()
         if self._client is not None:
             self._bridge.submit(self._client.aclose())
-        self._client = self._feed = self.profile = None
+        self._client = self._feed = self._following = self.profile = None
         self.store.put(Closed())
         self.store.flush()
 
@@ -101,6 +133,14 @@ class Session(QObject):
     def _keep(self, handle: Handle) -> Handle:
         self._handles = {kept for kept in self._handles if self._bridge.running(kept)} | {handle}
         return handle
+
+
+async def _log_in(servers: tuple[str, ...], name: str, password: str) -> LogInAnswer:
+    client = ApiClient(servers, "", user_agent=USER_AGENT)
+    try:
+        return await log_in(client, name, password)
+    finally:
+        await client.aclose()
 
 
 async def _reload(feed: Feed) -> None:

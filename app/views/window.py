@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.pages import PAGES, Page, shown_to
-from app.core.profiles import ConsoleSection, ConsoleSettings, Profile, ProfileError, save, save_theme
+from app.core.profiles import ConsoleSection, ConsoleSettings, Profile, ProfileError, forget_token, save, save_theme
 from app.core.profiles import Theme as ThemeChoice
 from app.core.reducer import Changes
 from app.core.viewdata import Verdict, cluster_text, indicator, verdict
@@ -30,6 +30,7 @@ from app.qt import icons
 from app.qt.actions import SPECS, Actions, Name
 from app.qt.session import Session
 from app.qt.theme import Theme
+from app.views.account import Account
 from app.views.audit import AuditPage
 from app.views.connect import ConnectPane
 from app.views.history import HistoryPage
@@ -200,6 +201,7 @@ class MainWindow(QMainWindow):
         self._session = session
         self._settings = settings
         self.config = config
+        self._remembered = bool(settings.console.login)
         self.actions_ = Actions(theme, self)
         self.live = LivePage(theme, self.actions_, session)
         self.people = PeoplePage(theme, self.actions_, session)
@@ -213,7 +215,16 @@ class MainWindow(QMainWindow):
         self.settings = SettingsPage(theme, self.actions_, session)
         self.operations = Operations(theme, self.actions_, session, self)
         self.paused = PausedBanner(theme, self.actions_)
-        self.connect_pane = ConnectPane(theme)
+        self.connect_pane = ConnectPane(theme, session)
+        self.account = Account(
+            theme,
+            self.actions_,
+            session,
+            self,
+            forget=self._forget_token,
+            keep=self._keep_token,
+            left=lambda note: self.ask_connection(note),
+        )
         self.banner = Banner(theme)
         self.chip = Chip(theme)
         self._title = label(theme, px=19, bold=True)
@@ -250,7 +261,9 @@ class MainWindow(QMainWindow):
         self._find.setFont(font(self._find.font(), 12.5))
         self._find.setFixedHeight(30)
         self._find.clicked.connect(self.actions_["find"].trigger)
-        head = row(self._title, self._cluster, self._tools(), self._find, self.chip, spacing=12, margins=(2, 0, 0, 0))
+        head = row(self._title, self._cluster, self._tools(), self._find, self.account.button, self.chip)
+        head.setSpacing(12)
+        head.setContentsMargins(2, 0, 0, 0)
         head.setStretch(1, 1)
         main = QVBoxLayout()
         main.setContentsMargins(18, 12, 18, 14)
@@ -366,24 +379,50 @@ class MainWindow(QMainWindow):
         on = topology is not None and topology.paused
         self.paused.setVisible(on and self._pages.currentWidget() is not self.connect_pane)
 
-    def ask_connection(self, problem: str = "") -> None:
-        """Show the form; `problem` says why, where something was wrong."""
-        self.connect_pane.start(self._session.profile, problem)
+    def ask_connection(self, problem: str = "", profile: Profile | None = None) -> None:
+        """Show the form; `problem` says why, where something was wrong; `profile` is what is known of it where no
+        cluster is entered yet."""
+        self.connect_pane.start(self._session.profile or profile or self._known(), problem)
         self.show_page(self.connect_pane)
 
+    def _known(self) -> Profile | None:
+        """Who logged in last, where."""
+        section = self._settings.console
+        return Profile(section.servers, "", section.login) if section.servers else None
+
+    def _forget_token(self, token: str) -> None:
+        try:
+            forget_token(self._settings.console, token)
+        except ProfileError as error:
+            log.warning("%s", error)
+
+    def _keep_token(self, token: str) -> None:
+        """Where a token is stored, the new one takes its place."""
+        profile = self._session.profile
+        if profile is not None and self._remembered:
+            self._store(profile, token)
+
     def _enter(self, profile: Profile, remember: bool) -> None:
-        if remember:
-            token_file = self._settings.console.token_file or str(self.config.parent / "console.token")
-            section = ConsoleSection(profile.servers, token_file, self._theme.choice)
-            settings = ConsoleSettings(section, self._settings.log)
-            try:
-                save(settings, profile.token, self.config)
-            except ProfileError as error:
-                self.ask_connection(f"{error}.")
+        self._remembered = remember
+        if remember or profile.login:
+            problem = self._store(profile, profile.token if remember else None)
+            if problem:
+                self.ask_connection(problem)
                 return
-            self._settings = settings
         self._session.open(profile)
         self.show_page(self.live)
+
+    def _store(self, profile: Profile, token: str | None) -> str:
+        """Keep servers and name, and the token where there is one to be kept; why not, else ""."""
+        token_file = self._settings.console.token_file or str(self.config.parent / "console.token")
+        section = ConsoleSection(profile.servers, token_file, self._theme.choice, profile.login)
+        settings = ConsoleSettings(section, self._settings.log)
+        try:
+            save(settings, token, self.config)
+        except ProfileError as error:
+            return f"{error}."
+        self._settings = settings
+        return ""
 
     # ---------------------------------------------------------------- what the store says
 

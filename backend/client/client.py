@@ -46,6 +46,7 @@ class _Try:
     url: str
     answer: Any = None
     refusal: Problem | None = None
+    retry_after_s: float = 0.0
     reason: str = ""
     never_sent: bool = False
     leaving: bool = False  # it answered, and wants its clients to go to another
@@ -178,7 +179,7 @@ class ApiClient:
         if best.reason == "":
             self._blame_slow(running)
             if best.refusal is not None:
-                raise ServerProblem(best.refusal)
+                raise ServerProblem(best.refusal, best.retry_after_s)
         return best
 
     async def _slow(self, running: dict[asyncio.Task[_Try], str], servers_left: bool, reasons: dict[str, str]) -> None:
@@ -260,7 +261,7 @@ class ApiClient:
                 return _Try(url, reason=f"answered with something that cannot be read ({error})")
         found = read_problem(response.status_code, response.content)
         if 400 <= response.status_code < 500 and found is not None:
-            return _Try(url, refusal=found, leaving=leaving)
+            return _Try(url, refusal=found, retry_after_s=_retry_after_s(response), leaving=leaving)
         # 503 refuses before anything was done, except where it says that the outcome is not known.
         untouched = found is not None and found.status == 503 and found.code != "outcome-unknown"
         return _Try(url, reason=_words(response.status_code, found), never_sent=untouched)
@@ -312,6 +313,12 @@ def read_problem(status: int, content: bytes) -> Problem | None:
         return msgspec.json.decode(content, type=Problem)
     codes = {401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
     return problem(codes[status], "the answer did not come from an Inkeeper server") if status in codes else None
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """RFC 9110, section 10.2.3; a date there is as good as nothing."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() and len(text) < 7 else 0.0
 
 
 def describe(error: httpx.HTTPError) -> str:

@@ -15,11 +15,13 @@ class ClientError(Exception):
 
 
 class ServerProblem(ClientError):
-    """The server's refusal, as it said it."""
+    """The server's refusal, as it said it; `retry_after_s` is how long it wants to be left alone (0: it did not
+    say)."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, retry_after_s: float = 0.0) -> None:
         super().__init__(f"{problem.title}: {problem.detail}" if problem.detail else problem.title)
         self.problem = problem
+        self.retry_after_s = retry_after_s
 
 
 class NoServer(ClientError):
