@@ -78,12 +78,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A failed request for people: what, why, and whether asking again may help."""
+    """A failed request for people: what, why, and whether asking again may help. `signed_out`: not before somebody has
+    logged in again."""
 
     title: str
     text: str
     again: bool
     denied: bool = False
+    signed_out: bool = False
 
 
 async def find_users(client: ApiClient, text: str, limit: int = FOUND_LIMIT) -> Read[UserList]:
@@ -262,7 +264,7 @@ def explain(error: Exception) -> Trouble:
             return Trouble("Not allowed", text, again=False, denied=True)
         case ServerProblem() if error.problem.code == "unauthenticated":
             text = "The log-in has ended, or the access token is not accepted. Log in under Console › Connection."
-            return Trouble("Not signed in", text, again=False, denied=True)
+            return Trouble("Not signed in", text, again=False, denied=True, signed_out=True)
         case ServerProblem() if error.problem.code == "not-found":
             return Trouble("Not found", "Nobody of that name is known any more.", again=False)
         case ServerProblem():

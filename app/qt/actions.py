@@ -91,9 +91,9 @@ SPECS: Final[dict[Name, Spec]] = {
         "&Undo a transfer…", "Undo the chosen adjustment or refund by a transfer the other way", ("Ctrl+Shift+U",)
     ),
     "copy_person": Spec(
-        "&Copy as text", "Copy the person with jobs and transfers, for a ticket", ("Ctrl+Shift+T",), "copy"
+        "&Copy as text", "Copy the person with jobs and transfers, for a ticket", ("Ctrl+Shift+Y",), "copy"
     ),
-    "log_out": Spec("Log &out…", "End this log-in, also on the servers", ("Ctrl+Shift+Q",)),
+    "log_out": Spec("Log &out…", "End this log-in, also on the servers"),
     "change_password": Spec("Change &password…", "Choose another password for yourself"),
     "theme_system": Spec("As the &system", "Follow the desktop's colours", group="theme"),
     "theme_light": Spec("&Light", "Light colours", group="theme"),

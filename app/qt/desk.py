@@ -42,7 +42,7 @@ from app.core.outbox import (
     too_many,
 )
 from app.core.outbox_file import MAX_BYTES, REASONS, OutboxError, OutboxFile, OutboxHeld
-from app.core.queries import carry_out, explain, read_caller
+from app.core.queries import carry_out, read_caller
 from app.core.reducer import Changes, RightsTold
 from app.core.viewdata import short_reason
 from backend.base.ids import uuid7
@@ -302,6 +302,7 @@ def _meaning(command_id: str, error: Exception) -> Happening:
             return Unsent(command_id)
         case ServerProblem():
             later = error.problem.code in ("unauthenticated", "login-delayed")
-            return Turned(command_id, explain(error).text.rstrip("."), later=later)
+            text = "the log-in has ended" if later else str(error).rstrip(".")
+            return Turned(command_id, text, later=later)
         case _:
             return Lost(command_id, f"{type(error).__name__}: {error}")

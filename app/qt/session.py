@@ -100,9 +100,9 @@ class Session(QObject):
         self.store.flush()
 
     def reload(self) -> None:
-        """Read everything again; after a failure connect anew."""
+        """Read everything again; after a failure try the connection again, keeping what is shown."""
         if self.store.state.connection.phase == "failed" and self.profile is not None:
-            self.open(self.profile)
+            self.renew(self.profile.token)
         elif self._feed is not None:
             self._bridge.submit(_reload(self._feed))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QDialog, QLineEdit, QMenu, QToolButton, QWidget
 
 from app.core.desk import open_text
 from app.core.login import about, ends_soon, ends_text, who_text
@@ -171,6 +171,7 @@ class Account(QObject):
         self.button = WhoButton(theme, actions, session)
         actions["log_out"].triggered.connect(self.ask_log_out)
         actions["change_password"].triggered.connect(self.change_password)
+        actions["reload"].triggered.connect(lambda: self._decline(""))
         session.store.changed.connect(self._changed)
         self._offer()
 
@@ -195,8 +196,7 @@ class Account(QObject):
         profile = self._session.profile
         if profile is None or isinstance(self.dialog, LogInAgain):
             return
-        parent = QApplication.activeModalWidget() or self._window
-        dialog = LogInAgain(self._theme, self._session, profile, parent)
+        dialog = LogInAgain(self._theme, self._session, profile, self._window)
         dialog.accepted.connect(lambda: self._keep(dialog.token))
         dialog.rejected.connect(lambda: self._decline(profile.token))
         self._open(dialog)

@@ -241,9 +241,14 @@ class PersonPanel(QWidget):
                 self._show_empty()
         elif any(job in state.jobs and state.jobs[job].user_name == self.name for job in changes.jobs):
             self._burst.start()
+        if changes.connection and state.connection.phase == "live" and self._signed_out():
+            self._ask()
         if changes.rights:
             self._show_limits()
             self._offer()
+
+    def _signed_out(self) -> bool:
+        return self._trouble is not None and self._trouble.signed_out
 
     def _settled(self, item: Item) -> None:
         """A command of ours ended: what it changed is read at once."""
@@ -280,7 +285,7 @@ class PersonPanel(QWidget):
 
     def _show(self, fresh: bool) -> None:
         read, trouble = self._read, self._trouble
-        if read is None or (trouble is not None and not trouble.again):
+        if read is None or (trouble is not None and not trouble.again and not trouble.signed_out):
             if trouble is not None:
                 self._show_trouble(trouble)
             self._offer()

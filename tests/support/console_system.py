@@ -23,6 +23,7 @@ from backend.base.ids import uuid7
 from backend.wire.messages import (
     Authorise,
     AuthoriseAnswer,
+    CreateOperator,
     DecisionList,
     Enroll,
     EnrollAnswer,
@@ -30,6 +31,8 @@ from backend.wire.messages import (
     HeartbeatAnswer,
     JobDecision,
     JobFacts,
+    OperatorList,
+    OperatorRole,
     Outcome,
     Printing,
     QueueList,
@@ -37,7 +40,12 @@ from backend.wire.messages import (
     QueueView,
     Report,
     ReportAnswer,
+    SetOperator,
     SetQueue,
+    TransferList,
+    TransferView,
+    UserList,
+    UserView,
 )
 from backend.wire.pricing import Printed
 from tests.support.processes import Process, free_port, run
@@ -101,6 +109,30 @@ class System:
 
     def token(self, role: str, name: str) -> str:
         return self._command("token", "create", "--role", role, "--name", name)
+
+    def operator(
+        self, name: str, role: OperatorRole, password: str, full_name: str = "", each: int = -1, day: int = -1
+    ) -> None:
+        """Somebody who may log in, with limits in minor units (-1: the settings')."""
+        body = CreateOperator(
+            name=name, role=role, password=password, full_name=full_name, limit_each=each, limit_day=day
+        )
+        self._ask("operators", body, self.admin, OperatorList)
+
+    def change_operator(self, name: str, change: SetOperator) -> None:
+        self._ask(f"operators/{name}", change, self.admin, OperatorList)
+
+    def user(self, name: str) -> UserView:
+        return self._read(f"users/{name}", UserList).users[0]
+
+    def transfers(self, name: str) -> tuple[TransferView, ...]:
+        """The newest first."""
+        return self._read(f"users/{name}/transfers", TransferList).transfers
+
+    def _read(self, path: str, kind: type[T]) -> T:
+        response = self._http.get(path, headers={"Authorization": f"Bearer {self.admin}"})
+        response.raise_for_status()
+        return msgspec.json.decode(response.content, type=kind)
 
     def _ask(self, path: str, body: msgspec.Struct, token: str, kind: type[T]) -> T:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}

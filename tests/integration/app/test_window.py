@@ -179,6 +179,7 @@ def test_the_form_refuses_what_cannot_work_and_stores_what_does(
 ) -> None:
     window.actions_["connection"].trigger()
     form = window.connect_pane
+    form.other_button.click()
     form.servers.setText("nonsense://x")
     form.connect_button.click()
     assert "not a server’s address" in form.problem.text().replace("'", "’")
