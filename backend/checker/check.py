@@ -31,11 +31,12 @@ def check(
 
 
 def check_books(ledger: Ledger, *, limits_changed: frozenset[int] = frozenset(), quiet: bool = False) -> list[Fault]:
-    """P3, P5 and P6 of any committed snapshot."""
+    """P3, P5, P6 and P8 (of what was undone) of any committed snapshot."""
     return [
         *money.balances(ledger),
         *money.limits(ledger, limits_changed),
         *money.reservations(ledger, quiet),
+        *money.reversals(ledger),
     ]
 
 

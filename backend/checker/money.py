@@ -15,6 +15,7 @@ from backend.checker.model import (
     PENDING,
     POSTED,
     PRINTING,
+    REVERSAL,
     SYSTEM,
     VOIDED,
     Account,
@@ -54,6 +55,23 @@ def limits(ledger: Ledger, limits_changed: frozenset[int] = frozenset()) -> Faul
         if account.restricted and account.account_id not in limits_changed:
             yield from _reserves_within(account, rows[account.account_id])
         yield from _exceptions(account, rows[account.account_id])
+
+
+def reversals(ledger: Ledger) -> Faults:
+    """P8: what was undone was posted before by hand, by as much the other way, and was undone once."""
+    for rows in ledger.by_account().values():
+        before: dict[int, Transfer] = {}
+        undone: set[int] = set()
+        for row in rows:
+            number = row.pending_sequence or 0
+            if row.code != REVERSAL:
+                before[row.sequence] = row
+            elif number not in before or before[number].kind != POSTED or before[number].change != -row.change:
+                yield Fault("P8", row.name, f"undoes {number}, which was not posted before it by as much")
+            elif number in undone:
+                yield Fault("P8", row.name, f"undoes {number} a second time")
+            else:
+                undone.add(number)
 
 
 def reservations(ledger: Ledger, quiet: bool) -> Faults:
@@ -163,6 +181,7 @@ def _exceptions(account: Account, rows: list[Transfer]) -> Faults:
     total = 0
     for row in rows:
         unreserved = row.kind == POSTED and row.credit_account_id == PRINTING and row.ends is None
+        unreserved = unreserved and row.code != REVERSAL  # a refund taken back is no charge of its own
         if unreserved and row.code not in EXCEPTIONS:
             yield Fault("P5", row.name, f"charges {row.amount} without a reservation under the plain code {row.code!r}")
         elif unreserved:

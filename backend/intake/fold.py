@@ -313,6 +313,8 @@ class _Batch:
             return "job-unknown"
         if earlier.is_reversed or (body.account_id, body.sequence) in self._reversed:
             return "already-reversed"
+        if earlier.code == "refund" and earlier.amount > self._jobs[body.job_id].refunded:
+            return "not-reversible"  # a later report has lowered the charge, and what was given back of it with that
         return self._over_limit(command, earlier.amount)
 
     def _end_hold(self, command: Command, body: EndHold) -> Message:

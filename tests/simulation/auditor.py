@@ -6,19 +6,24 @@ happens, every answer at the moment at which a client hears it, and what lies in
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 
-from backend.intake.model import Body, Cancel, EndHold, Expire, Release, Writes
+from backend.intake.model import Body, Cancel, EndHold, Expire, Refund, Release, Reverse, Tick, Writes
 from backend.intake.store_memory import MemoryStore
 from backend.jobs.model import UserRow
 from backend.ledger.model import UNASSIGNED, Transfer
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
+from tests.simulation.giver import giver
 from tests.simulation.kernel import Kernel
 
 POSTED, PENDING = 2, 1
 Users = Mapping[str, UserRow]
+UNDOABLE = ("adjustment", "set-balance", "refund")
+LIMITED = ("adjustment-limit-reached", "daily-limit-reached")
+DAY_MS = 86_400_000
 EXCEPTIONS = ("print-excess", "print-late", "print-offline")
 
 
@@ -30,6 +35,11 @@ class Broken(AssertionError):
         self.promise = promise
 
 
+def signed(row: Transfer) -> int:
+    """What a posted row adds to its account."""
+    return row.amount if row.credit_account_id == row.account_id else -row.amount
+
+
 class _Account:
     """`balance` is what it must be, `summed` what its transfers come to; `reserved` by job."""
 
@@ -39,6 +49,8 @@ class _Account:
         self.restricted = False
         self.overdraft = 0
         self.sequence = 0
+        self.posted: dict[int, Transfer] = {}
+        self.undone: dict[int, None] = {}  # what a later transfer has undone
         self.reserved: dict[str, int] = {}
         self.open: dict[int, tuple[str, int]] = {}  # reservations by sequence
 
@@ -53,6 +65,8 @@ class _Job:
         self.attempt = 0
         self.revision = 0
         self.charged = 0
+        self.refunded = 0
+        self.printed = 0
         self.renewed_at = 0
         self.state = ""
         self.held_at = 0
@@ -76,6 +90,10 @@ class Auditor:
         self.terms: dict[int, str] = {}
         self.limits_changed: dict[int, None] = {}
         self.commits = self.held = self.released = 0
+        self.moved: dict[tuple[str, int], int] = {}  # by actor and day, in absolute amounts
+        self.done: dict[str, int] = {}  # how often money was moved by hand, by kind, and how often a limit refused it
+        self._net: dict[str, int] = {}  # of each job's transfers
+        self._taken_back: dict[int, dict[int, None]] = {}  # by commands, as the rows say in `undone`
         self._accounts: dict[int, _Account] = {}
         self._jobs: dict[str, _Job] = {}
         self._rows = 0
@@ -166,16 +184,33 @@ class Auditor:
             raise Broken("P3", f"{name} of {row.amount} should be number {account.sequence}")
         if row.kind == PENDING:
             account.open[row.sequence] = (row.job_id or "", row.amount)
+        elif row.code == "reversal":
+            self._undo(account, row, name)
         elif row.pending_sequence is not None:
             job_id, reserved = account.open.pop(row.pending_sequence, ("nobody", -1))
             if job_id != row.job_id or row.amount > reserved or (row.kind != POSTED and row.amount != reserved):
                 raise Broken("P6", f"{name} ends reservation {row.pending_sequence}, which is not open as it says")
         if row.kind == POSTED:
-            account.summed += row.amount if row.credit_account_id == row.account_id else -row.amount
+            account.posted[row.sequence] = row
+            account.summed += signed(row)
+            if row.job_id is not None:
+                self._net[row.job_id] = self._net.get(row.job_id, 0) - signed(row)
         if row.balance_after != account.summed:
             raise Broken("P3", f"{name} tells a balance of {row.balance_after}, it is {account.summed}")
         self._rows += 1
         self._kept.append(row)
+
+    def _undo(self, account: _Account, row: Transfer, name: str) -> None:
+        """P8: what is undone was posted by hand before, and nothing has undone it."""
+        undone = account.posted.get(row.pending_sequence or 0)
+        if undone is None or undone.code not in UNDOABLE or row.pending_sequence in account.undone:
+            raise Broken("P8", f"{name} undoes {row.pending_sequence}, which cannot be undone, or not again")
+        if signed(row) != -signed(undone) or {row.debit_account_id, row.credit_account_id} != {
+            undone.debit_account_id,
+            undone.credit_account_id,
+        }:
+            raise Broken("P3", f"{name} moves {signed(row)} to undo {signed(undone)}")
+        account.undone[undone.sequence] = None
 
     def _compare(self, store: MemoryStore, writes: Writes) -> None:
         """The rows that the batch left behind against what they should be."""
@@ -193,9 +228,12 @@ class Auditor:
         for job in (*writes.new_jobs, *writes.changed_jobs):
             known = self._jobs[job.job_id]
             reserved = self._account(known.account_id).reserved.get(job.job_id, 0)
-            if (job.charged, job.reserved) != (known.charged, reserved):
-                told = f"{job.charged} charged, {job.reserved} reserved"
-                raise Broken("P1", f"job {job.job_id}: {told}; should be {known.charged}, {reserved}")
+            told = f"{job.charged} charged, {job.refunded} refunded, {job.reserved} reserved"
+            if (job.charged, job.refunded, job.reserved) != (known.charged, known.refunded, reserved):
+                should = f"{known.charged}, {known.refunded}, {reserved}"
+                raise Broken("P1", f"job {job.job_id}: {told}; should be {should}")
+            if not 0 <= job.refunded <= job.charged or self._net.get(job.job_id, 0) != job.charged - job.refunded:
+                raise Broken("P1", f"job {job.job_id}: {told}; its transfers come to {self._net.get(job.job_id, 0)}")
 
     # ------------------------------------------------------------ what each command should have done
 
@@ -206,8 +244,14 @@ class Auditor:
             self._report(users, body, answer, rows, now_ms)
         elif isinstance(body, Expire):
             self._expire(body, answer)
+        elif isinstance(body, Refund):
+            self._refund(body, answer, now_ms)
+        elif isinstance(body, Reverse):
+            self._reverse(body, answer, now_ms)
+        elif isinstance(body, Tick):
+            self._expect(body, (answer.get("code", ""), answer["state"]), ("", self._jobs[body.job_id].state))
         elif isinstance(body, Adjust | SetBalance | ConfigureAccount):
-            self._money(users, body, answer)
+            self._money(users, body, answer, now_ms)
         elif isinstance(body, Release | Cancel | EndHold):
             self._act(body, answer)
 
@@ -242,13 +286,15 @@ class Auditor:
         if body.revision > job.revision:
             job.revision = body.revision
             job.renewed_at = now_ms
-            due = body.printed.impressions * self.prices[body.queue] - job.charged
+            cost = body.printed.impressions * self.prices[body.queue]
+            kept = min(job.refunded, cost)  # what was given back stays so, as far as there is as much
+            due = (cost - kept) - (job.charged - job.refunded)
+            job.charged, job.refunded, job.printed = cost, kept, body.printed.impressions
             reserved = 0
             if body.attempt >= job.attempt:
                 job.attempt = body.attempt
                 reserved = account.reserved.pop(body.job_id, 0)
                 job.state, job.canceled = body.outcome, job.canceled and body.outcome != "completed"
-            job.charged += due
             account.balance -= due
             beyond = sum(r.amount for r in rows if r.kind == POSTED and r.code in EXCEPTIONS)
             if beyond != max(0, due - reserved):
@@ -287,7 +333,67 @@ class Auditor:
         refused = "superseded" if isinstance(body, EndHold) else "job-not-held"
         self._expect(body, (answer.get("code", ""), answer["state"]), ("" if done else refused, job.state))
 
-    def _money(self, users: Users, body: Adjust | SetBalance | ConfigureAccount, answer: dict[str, Any]) -> None:
+    def _refund(self, body: Refund, answer: dict[str, Any], now_ms: int) -> None:
+        """Never more than is left of the charge, and never more than whoever gives it may."""
+        job = self._jobs[body.job_id]
+        account, left = self._account(job.account_id), job.charged - job.refunded
+        wanted = left if body.amount is None else body.amount
+        if body.pages is not None:
+            too_many = body.pages > job.printed
+            wanted = left + 1 if too_many else round(Fraction(job.charged * body.pages, job.printed))
+        code = "refund-exceeds-charge" if not 0 < wanted <= left else self._over(body, wanted, now_ms)
+        amount = 0 if code else wanted
+        job.refunded += amount
+        self._by_hand(body, account, amount, code, answer, now_ms)
+
+    def _reverse(self, body: Reverse, answer: dict[str, Any], now_ms: int) -> None:
+        account = self._account(body.account_id)
+        undone = account.posted.get(body.sequence)
+        if undone is None:
+            code = "not-reversible" if 0 < body.sequence <= account.sequence else "transfer-unknown"
+        elif undone.code not in UNDOABLE:
+            code = "not-reversible"
+        elif body.sequence in self._taken_back.setdefault(body.account_id, {}):
+            code = "already-reversed"
+        elif undone.code == "refund" and undone.amount > self._jobs[undone.job_id or ""].refunded:
+            code = "not-reversible"  # the charge has become less since
+        else:
+            code = self._over(body, undone.amount, now_ms)
+        amount = 0 if code or undone is None else -signed(undone)
+        if amount and undone is not None:
+            self._taken_back[body.account_id][body.sequence] = None
+            if undone.code == "refund":
+                self._jobs[undone.job_id or ""].refunded += amount
+        self._by_hand(body, account, amount, code, answer, now_ms)
+
+    def _over(self, body: Body, amount: int, now_ms: int) -> str:
+        """The limit that refuses this, of whoever gives it."""
+        by = giver(body)
+        if by.limits.each and abs(amount) > by.limits.each:
+            return "adjustment-limit-reached"
+        moved = self.moved.get((by.actor, now_ms // DAY_MS), 0)
+        return "daily-limit-reached" if by.limits.day and moved + abs(amount) > by.limits.day else ""
+
+    def _by_hand(
+        self, body: Body, account: _Account, amount: int, code: str, answer: dict[str, Any], now_ms: int
+    ) -> None:
+        """What the giver was told, and that nobody moves more in a day than they may."""
+        account.balance += amount
+        by, today = giver(body), now_ms // DAY_MS
+        self.moved[by.actor, today] = self.moved.get((by.actor, today), 0) + abs(amount)
+        if by.limits.day and self.moved[by.actor, today] > by.limits.day:
+            raise Broken("limits", f"{by.actor} has moved {self.moved[by.actor, today]} on one day")
+        kind = type(body).__name__.lower()
+        self.done[kind] = self.done.get(kind, 0) + bool(amount)
+        if code in LIMITED:
+            self.done["limited"] = self.done.get("limited", 0) + 1
+        self._expect(body, (answer["code"], answer["amount"]), (code, amount))
+        if code != "transfer-unknown":
+            self._expect(body, (answer["balance"], answer["available"]), (account.balance, account.available))
+
+    def _money(
+        self, users: Users, body: Adjust | SetBalance | ConfigureAccount, answer: dict[str, Any], now_ms: int
+    ) -> None:
         user = users.get(body.user_name)
         if user is None:
             self._expect(body, answer["code"], "user-unknown")
@@ -305,9 +411,9 @@ class Auditor:
             careful = body.only_if_available and amount < 0
             if careful and account.available + amount < body.leave - account.overdraft:
                 amount, code = 0, "account-limit-reached"
-        account.balance += amount
-        self._expect(body, (answer["code"], answer["amount"]), (code, amount))
-        self._expect(body, (answer["balance"], answer["available"]), (account.balance, account.available))
+        if not code and (code := self._over(body, amount, now_ms)):
+            amount = 0
+        self._by_hand(body, account, amount, code, answer, now_ms)
 
     def _expect(self, body: Body, found: Any, expected: Any) -> None:
         if found != expected:

@@ -6,6 +6,7 @@ follow `backend.cluster.service`: a take-over waits for those who hold the term 
 transaction ends.
 """
 
+import copy
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -303,7 +304,7 @@ class DatabaseSession:
     async def begin(self, reads: Reads) -> Rows:
         self._number += 1
         key = (*self._key, self._number)
-        copied = Reads(reads.claims, reads.job_ids, reads.user_names, reads.queues, reads.account_ids, reads.fenced)
+        copied = copy.copy(reads)
         rows = await self._ask(lambda reply: self._database.open_transaction(key, copied, reply), READ_TIMEOUT_S)
         if not isinstance(rows, Rows):
             await self.abort()

@@ -66,6 +66,9 @@ class Kernel:
         return probability > 0 and self.rng.random() < probability
 
 
+START_MS = 1_800_057_599_500  # by all clocks: just before midnight, when limits for a day begin anew
+
+
 class Machine:
     """A computer: its clocks, one that only grows (at its own rate) and one on the wall that can be set."""
 
@@ -81,7 +84,7 @@ class Machine:
         return self.started_s + self.kernel.now * self.rate
 
     def now_ms(self) -> int:
-        return 1_800_000_000_000 + int((self.kernel.now * self.rate + self.jumped_s) * 1000)
+        return START_MS + int((self.kernel.now * self.rate + self.jumped_s) * 1000)
 
 
 class Future(Generic[T]):

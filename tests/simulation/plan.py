@@ -127,6 +127,11 @@ def _prints(rng: random.Random, steps: int, providers: int, holds: bool) -> list
             )
         )
         later = rng.randint(step, steps)
+        for _ in range(rng.choice((0, 0, 1, 3))):
+            how = float(rng.randint(0, 4))
+            items.append(Item(rng.randint(step, steps), "refund", number=number, seconds=how, flag=rng.random() < 0.3))
+        if rng.random() < 0.1:
+            items.append(Item(later, "tick", number=number))
         if holds and rng.random() < 0.7:
             items.append(Item(rng.randint(step, steps), "release", number=number))
         if rng.random() < 0.15:
@@ -142,10 +147,10 @@ def _prints(rng: random.Random, steps: int, providers: int, holds: bool) -> list
 
 def _money(rng: random.Random, steps: int) -> list[Item]:
     items = []
-    for _ in range(rng.randint(2, 10)):
+    for _ in range(rng.randint(2, 14)):
         step, user = rng.randint(1, steps), rng.choice((*USERS, *GUESTS))
         what = rng.choice(
-            ("adjust", "adjust", "adjust", "set", "configure", "replay", "replay", "misuse", "stale", "stale")
+            ("adjust",) * 3 + ("set", "configure", "replay", "replay", "misuse", "stale", "stale") + ("reverse",) * 4
         )
         number = rng.choice((-3000, -1000, -500, 500, 2000, 700))
         items.append(Item(step, what, name=user, number=number, flag=rng.random() < 0.5))

@@ -388,6 +388,49 @@ def _doubt_is_not_told(patch: Patch) -> None:
     patch.setattr(verdicts, "is_in_doubt", lambda runs: False)
 
 
+def _refund_beyond_the_charge(patch: Patch) -> None:
+    honest = jobs.refundable
+
+    def generous(job: Job, amount: int | None, pages: int | None) -> int:
+        return honest(job, amount, pages) or amount or job.charged
+
+    patch.setattr(jobs, "refundable", generous)
+
+
+def _undo_leaves_the_job_refunded(patch: Patch) -> None:
+    patch.setattr(jobs, "unrefund", lambda job, amount, origin: None)
+
+
+def _undone_as_often_as_asked(patch: Patch) -> None:
+    honest = fold._Batch._not_reversible
+
+    def forgetful(self: Any, command: Any, earlier: Any, body: Any) -> str:
+        return honest(self, command, change(earlier, is_reversed=False), body)
+
+    patch.setattr(fold._Batch, "_not_reversible", forgetful)
+
+
+def _undone_twice_in_a_batch(patch: Patch) -> None:
+    honest = fold._Batch._not_reversible
+
+    def forgetful(self: Any, command: Any, earlier: Any, body: Any) -> str:
+        self._reversed.clear()
+        return honest(self, command, earlier, body)
+
+    patch.setattr(fold._Batch, "_not_reversible", forgetful)
+
+
+def _limit_of_the_day_by_batch(patch: Patch) -> None:
+    def spent(self: Any, command: Any) -> int:
+        return int(self._spent.get((command.actor, self._today), 0))
+
+    patch.setattr(fold._Batch, "_spent_today", spent)
+
+
+def _limit_for_ever(patch: Patch) -> None:
+    patch.setattr(fold._Batch, "_today", 1)
+
+
 PLANTS = (
     Plant("any-release-will-do", "jobs.machine", _any_release_will_do),
     Plant("hold-ended-though-released", "jobs.machine", _hold_ended_though_released),
@@ -397,6 +440,12 @@ PLANTS = (
     Plant("doubt-is-not-told", "provider.jobs.rules", _doubt_is_not_told),
     Plant("replay-decided-anew", "intake.fold", _replay_decided_anew),
     Plant("fingerprint-ignored", "intake.fold", _fingerprint_ignored),
+    Plant("undone-as-often-as-asked", "intake.fold", _undone_as_often_as_asked),
+    Plant("undone-twice-in-a-batch", "intake.fold", _undone_twice_in_a_batch),
+    Plant("limit-of-the-day-by-batch", "intake.fold", _limit_of_the_day_by_batch),
+    Plant("limit-for-ever", "intake.fold", _limit_for_ever),
+    Plant("refund-beyond-the-charge", "jobs.machine", _refund_beyond_the_charge),
+    Plant("undo-leaves-the-job-refunded", "jobs.machine", _undo_leaves_the_job_refunded),
     Plant("expiry-does-not-look-again", "jobs.machine", _expiry_does_not_look_again),
     Plant("expired-and-posted", "jobs.machine", _expired_posts_again),
     Plant("report-revision-ignored", "jobs.machine", _report_revision_ignored),

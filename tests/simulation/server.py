@@ -15,6 +15,7 @@ from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Body, EndHold, Expire, Missing, Policy, command
 from backend.wire.messages import Ledger
 from tests.simulation.database import Database, DatabaseSession, Reply
+from tests.simulation.giver import giver
 from tests.simulation.kernel import GONE, Future, Kernel, Machine, Network, Process
 
 LANES = 2
@@ -40,7 +41,8 @@ class _Entry:
     __slots__ = ("command", "deadline_s", "reply", "unknown")
 
     def __init__(self, body: Body, provider_id: int, reply: Reply, deadline_s: float) -> None:
-        self.command = command(body, "simulation", provider_id)
+        by = giver(body)
+        self.command = command(body, by.actor, provider_id, role=by.role, limits=by.limits)
         self.reply = reply
         self.deadline_s = deadline_s
         self.unknown = False

@@ -7,7 +7,10 @@ from tests.simulation.plants import PLANTS, Plant
 from tests.simulation.run import simulate
 
 MOST_SEEDS = 4000
-QUICK = ("replay-decided-anew", "attempt-ignored", "leads-without-end", "exit-code-believed", "retry-with-a-new-id")
+QUICK = (
+    "replay-decided-anew", "attempt-ignored", "leads-without-end", "exit-code-believed", "retry-with-a-new-id",
+    "undone-as-often-as-asked", "limit-of-the-day-by-batch", "refund-beyond-the-charge",
+)  # fmt: skip
 QUICK_SEEDS = 100
 
 

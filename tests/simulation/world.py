@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
-from backend.intake.model import Cancel, Release
+from backend.intake.model import Cancel, Refund, Release, Reverse, Tick
 from backend.jobs.model import QueueRow
+from backend.ledger.rules import REVERSIBLE
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
 from tests.simulation.auditor import Auditor
 from tests.simulation.backend import Backend, Inner
 from tests.simulation.database import Database
 from tests.simulation.disk import Disk
+from tests.simulation.giver import HEDY
 from tests.simulation.kernel import Kernel, Machine, Network, Process
 from tests.simulation.people import Desk, new_id, replayable
 from tests.simulation.plan import BALANCES, PRICES, USERS, Item, Plan
@@ -131,6 +133,9 @@ class World:
             "adjust": self._adjust,
             "set": self._set,
             "configure": self._configure,
+            "refund": self._refund,
+            "reverse": self._reverse,
+            "tick": self._tick,
             "replay": self._replay,
             "misuse": self._misuse,
             "stale": self._stale,
@@ -208,12 +213,13 @@ class World:
                 amount=item.number,
                 only_if_available=item.flag,
                 leave=100 if item.number == -500 else 0,
+                comment=self._by(),
             )
         )
 
     def _set(self, item: Item) -> None:
-        body = SetBalance(command_id=new_id(self.kernel), user_name=item.name, balance=abs(item.number))
-        self.desk.give(body)
+        command_id, balance = new_id(self.kernel), abs(item.number)
+        self.desk.give(SetBalance(command_id=command_id, user_name=item.name, balance=balance, comment=self._by()))
 
     def _configure(self, item: Item) -> None:
         overdraft = abs(item.number) if item.flag else None
@@ -223,6 +229,47 @@ class World:
                 command_id=new_id(self.kernel), user_name=item.name, restricted=restricted, overdraft=overdraft
             )
         )
+
+    def _by(self) -> str:
+        """Whoever gives the next command."""
+        return HEDY if self.kernel.chance(0.5) else ""
+
+    def _refund(self, item: Item) -> None:
+        """All of a job, an amount, or some pages: the plan says which; with the flag it is asked twice at once."""
+        ways: tuple[tuple[int | None, int | None], ...] = (
+            (None, None),
+            (300, None),
+            (1000, None),
+            (None, 1),
+            (None, 3),
+        )
+        amount, pages = ways[int(item.seconds)]
+        for job_id in self._jobs_of(item.number):
+            for _ in range(2 if item.flag else 1):
+                command_id, by = new_id(self.kernel), self._by()
+                self.desk.give(Refund(command_id=command_id, job_id=job_id, amount=amount, pages=pages, comment=by))
+
+    def _reverse(self, item: Item) -> None:
+        """A transfer is undone: mostly one that can be, sometimes one that is not there; with the flag twice."""
+        rows = [row for row in self.database.store.transfers if row.code in REVERSIBLE or item.number == 700]
+        if not rows:
+            return
+        row = self.kernel.rng.choice(rows)
+        missing = 1_000_000 if item.number == -3000 and not item.flag else 0
+        for _ in range(2 if item.flag else 1):
+            self.desk.give(
+                Reverse(
+                    command_id=new_id(self.kernel),
+                    account_id=row.account_id,
+                    sequence=row.sequence + missing,
+                    job_id=row.job_id or "",
+                    comment=self._by(),
+                )
+            )
+
+    def _tick(self, item: Item) -> None:
+        for job_id in self._jobs_of(item.number):
+            self.desk.give(Tick(command_id=new_id(self.kernel), job_id=job_id))
 
     def _replay(self, item: Item) -> None:
         known = replayable(self.auditor)

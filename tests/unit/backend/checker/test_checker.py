@@ -536,3 +536,36 @@ def test_a_command_that_took_effect_twice_is_found(books: Books, outcome: str) -
 def test_a_command_that_nobody_could_find_is_the_callers_mistake(books: Books) -> None:
     with pytest.raises(ValueError, match="needs its id"):
         checked(books, commands=[adjusted(comment="")])
+
+
+# ---------------------------------------------------------------- what was undone
+
+
+def undone(*reversals: tuple[int, int]) -> list[str]:
+    """The faults of books with an adjustment of 300 under number 1, and a reservation under 2, that these undo: (which
+    number, by how much)."""
+    books = Books()
+    books.fund(ANN, 300)
+    books.row(ANN, "pending", 150, job_id="j")
+    books.row(ANN, "voided", 150, job_id="j", pending_sequence=2)
+    for number, amount in reversals:
+        about = {"credit_account_id": FUNDING, "code": "reversal", "pending_sequence": number}
+        books.row(ANN, "posted", amount, **about)
+    return [fault.text for fault in check_books(books.ledger()) if fault.rule == "P8"]
+
+
+def test_what_was_undone_was_there_and_is_undone_once() -> None:
+    assert undone((1, 300)) == []
+    assert undone((1, 300), (1, 300)) == ["undoes 1 a second time"]
+    for number, amount in ((1, 299), (2, 150), (3, 150), (9, 300), (4, 300)):
+        assert undone((number, amount)) == [f"undoes {number}, which was not posted before it by as much"]
+
+
+def test_a_refund_taken_back_is_no_charge_without_a_reservation() -> None:
+    books = Books(restricted=False)
+    begun = books.row(ANN, "pending", 150, job_id="j")
+    books.row(ANN, "posted", 150, job_id="j", pending_sequence=begun)
+    back = {"debit_account_id": PRINTING, "credit_account_id": ANN, "code": "refund"}
+    refund = books.row(ANN, "posted", 150, job_id="j", **back)
+    books.row(ANN, "posted", 150, job_id="j", code="reversal", pending_sequence=refund)
+    assert [fault for fault in check_books(books.ledger()) if fault.rule in ("P5", "P8")] == []
