@@ -193,6 +193,50 @@ def _together(harness: Harness, limits: Limits, *bodies: Body) -> list[list[Outc
     return asyncio.run(play())
 
 
+def test_two_servers_side_by_side_let_somebody_move_no_more_than_the_day_allows(harness: Harness) -> None:
+    names = ("ada", "bob")  # no account's lock holds them apart
+    for name in names:
+        harness.add_user(name)
+    limits = Limits(day=10)
+
+    async def server(number: int) -> list[Outcome]:
+        session = harness.store.session(number)
+        gifts = [Adjust(command_id=new_id(), user_name=names[number], amount=1) for _ in range(12)]
+        try:
+            return [one for gift in gifts for one in await run(session, gift, limits=limits)]
+        finally:
+            await session.close()
+
+    async def play() -> list[list[Outcome]]:
+        return list(await asyncio.gather(server(0), server(1)))
+
+    codes = [code(one) for found in asyncio.run(play()) for one in found]
+    assert sorted(codes) == [""] * 10 + ["daily-limit-reached"] * 14
+    accounts = harness.contents().accounts
+    assert sum(accounts[name].balance for name in names) == 10
+
+
+def test_two_servers_undo_a_transfer_at_once_and_one_of_them_does(harness: Harness) -> None:
+    harness.add_user("ada", balance=100)
+    gifts = [money(one).sequence for one in give(harness, *(adjust(1) for _ in range(8)))]
+    bodies = [[undo(harness, sequence) for sequence in gifts] for _ in range(2)]
+
+    async def server(number: int) -> list[Outcome]:
+        session = harness.store.session(number)
+        try:
+            return [one for body in bodies[number] for one in await run(session, body)]
+        finally:
+            await session.close()
+
+    async def play() -> list[list[Outcome]]:
+        return list(await asyncio.gather(server(0), server(1)))
+
+    both = asyncio.run(play())
+    assert [sorted((code(one), code(two))) for one, two in zip(*both, strict=True)] == [["", "already-reversed"]] * 8
+    assert harness.contents().accounts["ada"].balance == 100
+    assert_sound(harness.contents())
+
+
 def test_limits_hold_for_refunds_and_for_undoing(harness: Harness) -> None:
     job_id = printed(harness)
     limits = Limits(each=PRICE, day=2 * PRICE)
