@@ -5,11 +5,12 @@ HTTP 500 and a `status`, which clients take as data; printers are as last known,
 last read is remembered for that, and for nothing else. Who has not the key costs one small read.
 """
 
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from starlette.requests import Request
@@ -19,9 +20,10 @@ from backend.access.settings import read_settings
 from backend.cluster.away import Away, sentence
 from backend.cluster.databases import read_facts, redundancy
 from backend.cluster.patroni import Patroni, Seen
-from backend.compat import health_view, queries
+from backend.compat import health_status, health_view, queries
 from backend.compat.gate import HEALTH_KEY, same_secret
 from backend.compat.health_view import OK, DatabaseFacts, PrinterFacts, ProviderFacts, SystemFacts
+from backend.compat.log_counts import LogCounts
 from backend.compat.system import system_facts
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
@@ -42,10 +44,16 @@ class Facts:
     untracked: tuple[str, ...] = ()
 
 
-class Health:
-    """The endpoints. `data_dir` lies on the disk whose room counts."""
+Told = dict[str, Any] | dict[str, str] | str
+View = Callable[[Facts, Mapping[str, str]], Told]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-    def __init__(self, database: Database, version: str, data_dir: Path, patroni: Patroni) -> None:
+
+class Health:
+    """The endpoints. `data_dir` lies on the disk whose room counts, `log` counts what is logged."""
+
+    def __init__(self, database: Database, version: str, data_dir: Path, patroni: Patroni, log: LogCounts) -> None:
+        self._log = log
         self._database = database
         self._patroni = patroni
         self._version = version
@@ -55,28 +63,68 @@ class Health:
         self._last: Facts | None = None  # what the database told last, and when
         self._last_at_s = self._started
 
-    async def overview(self, request: Request) -> Response:
-        return await self._answer(request, _overview)
+    def answering(self, view: View) -> Endpoint:
+        """The endpoint of a view."""
 
-    async def printers(self, request: Request) -> Response:
-        return await self._answer(request, lambda facts: health_view.printer_list(facts.printers))
+        async def endpoint(request: Request) -> Response:
+            return await self._answer(request, lambda facts: view(facts, request.query_params))
 
-    async def providers(self, request: Request) -> Response:
-        return await self._answer(request, lambda facts: health_view.provider_list(facts.providers))
+        return endpoint
 
-    async def status(self, request: Request) -> Response:
-        return await self._answer(request, lambda facts: health_view.status(facts.database, facts.system))
+    async def printer_status(self, request: Request) -> Response:
+        return await self._answer(request, lambda facts: health_status.printer(_printer(facts, request)))
 
-    async def _answer(self, request: Request, view: Callable[[Facts], dict[str, Any]]) -> Response:
-        given = request.headers.get("authorization") or request.query_params.get("Authorization") or ""
-        facts = await self._facts(given.strip())
-        refusal = _refusal(facts.key, given.strip())
+    async def printer_recent_jobs(self, request: Request) -> Response:
+        async def told(facts: Facts) -> dict[str, Any]:
+            printer = _printer(facts, request)
+            minutes = _minutes(request, 10)
+            count, _ = await self._database.look(LOOK_S, queries.recent_pages, minutes, printer.queue_id)
+            return health_status.recent_jobs(count, minutes, health_view.printer_name(printer))
+
+        return await self._answer(request, told)
+
+    async def no_device(self, request: Request) -> Response:
+        return await self._answer(request, _no_device)
+
+    async def printer_urls(self, request: Request) -> Response:
+        base = f"{request.url.scheme}://{request.url.netloc}/api/health"
+        return await self._answer(request, lambda facts: health_status.printer_urls(facts.printers, base))
+
+    async def device_urls(self, request: Request) -> Response:
+        return await self._answer(request, lambda _: health_status.device_urls())
+
+    async def recent_pages(self, request: Request) -> Response:
+        async def told(_facts: Facts) -> dict[str, Any]:
+            _, pages = await self._database.look(LOOK_S, queries.recent_pages, _minutes(request, 60))
+            return {"recentPagesCount": pages}
+
+        return await self._answer(request, told)
+
+    async def recent_errors(self, request: Request) -> Response:
+        return await self._answer(request, lambda _: {"recentErrorsCount": self._log.errors(_minutes(request, 60))})
+
+    async def recent_warnings(self, request: Request) -> Response:
+        return await self._answer(request, lambda _: {"recentWarningsCount": self._log.warnings(_minutes(request, 60))})
+
+    async def _answer(self, request: Request, view: Callable[[Facts], Told | Awaitable[Told]]) -> Response:
+        given = (request.headers.get("authorization") or request.query_params.get("Authorization") or "").strip()
+        facts = await self._facts(given)
+        refusal = _refusal(facts.key, given)
         if refusal is not None:
             return refusal
         if facts.database.error:
-            document = _overview(facts) | health_view.status(facts.database, facts.system)
-            return JSONResponse(document, status_code=500)
-        document = view(facts)
+            return _without(facts)
+        try:
+            told = view(facts)
+            document = await told if inspect.isawaitable(told) else told
+        except health_status.QueryInvalid as error:
+            return _refused(400, str(error))
+        except _NotThere as error:
+            return _refused(404, str(error))
+        except DatabaseError as error:
+            return _refused(500, str(error))
+        if isinstance(document, str):
+            return Response(document, media_type="text/csv")
         return JSONResponse(document, status_code=200 if document.get("status", OK) == OK else 500)
 
     async def _facts(self, given: str) -> Facts:
@@ -140,6 +188,58 @@ def _look(conn: sa.Connection, given: str, system: SystemFacts, asked_monotonic_
         system,
         queries.untracked(conn),
     )
+
+
+def _without(facts: Facts) -> Response:
+    """Whatever is asked while the database is away: what is known, with HTTP 500."""
+    document = _overview(facts) | health_view.status(facts.database, facts.system)
+    return JSONResponse(document, status_code=500)
+
+
+class _NotThere(Exception):
+    """What the address names is not there; the text says what."""
+
+
+def _printer(facts: Facts, request: Request) -> PrinterFacts:
+    wanted = request.path_params["id"]
+    found = next((printer for printer in facts.printers if str(printer.queue_id) == wanted), None)
+    if found is None:
+        raise _NotThere(f"There is no printer {wanted[:40]} here")
+    return found
+
+
+def _no_device(_facts: Facts) -> Told:
+    raise _NotThere("There are no devices here")
+
+
+def _minutes(request: Request, default: int) -> int:
+    return health_status.number(request.query_params, "minutes", default, health_status.MAX_MINUTES)
+
+
+def _always(document: Mapping[str, Any]) -> View:
+    return lambda _facts, _query: dict(document)
+
+
+VIEWS: Final[Mapping[str, View]] = {
+    "": lambda facts, _: _overview(facts),
+    "/status": lambda facts, _: health_view.status(facts.database, facts.system),
+    "/printers": lambda facts, _: health_view.printer_list(facts.printers),
+    "/printers/status": lambda facts, query: health_status.printers(facts.printers, query),
+    "/print-providers": lambda facts, _: health_view.provider_list(facts.providers),
+    "/print-providers/status": lambda facts, query: health_status.providers(facts.providers, query),
+    "/application-server/status": lambda facts, query: health_status.application_server(facts.system, query),
+    "/database/status": lambda facts, query: health_status.database(facts.database, query),
+    "/license/status": lambda _, query: health_status.nothing(query),
+    "/job-ticketing": lambda _facts, _query: health_status.ticketing(),
+    "/job-ticketing/status": lambda _facts, _query: health_status.ticketing(),
+    **{f"/{name}": _always(none) for name, none in health_status.NONE_OF.items()},
+    **{f"/{name}/status": (lambda _, query: health_status.nothing(query)) for name in health_status.NONE_OF},
+}
+"""What `/api/health` has below it, beside what is about one printer."""
+
+
+def held_jobs(facts: Facts, _query: Mapping[str, str]) -> dict[str, Any]:
+    return {"heldJobsCount": sum(printer.held_jobs for printer in facts.printers)}
 
 
 def _overview(facts: Facts) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class PrinterFacts:
     accepting: bool
     silent_ms: int
     held_jobs: int = 0
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def printer_list(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
     return {
         "printers": [
             {
-                "name": _printer_name(printer),
+                "name": printer_name(printer),
                 "status": printer_status(printer),
                 "heldJobsCount": printer.held_jobs,
                 "physicalPrinterId": str(printer.queue_id),
@@ -184,7 +185,7 @@ def status(database: DatabaseFacts, system: SystemFacts) -> dict[str, str]:
     faults = []
     if database.error:
         faults.append(database.error)
-    elif _connections_percent(database) > CONNECTIONS_LIMIT_PERCENT:
+    elif connections_percent(database) > CONNECTIONS_LIMIT_PERCENT:
         faults.append(f"More than {CONNECTIONS_LIMIT_PERCENT} % of the database connections are in use")
     if system.disk_free_mb < DISK_LIMIT_MB:
         faults.append(f"Less than {DISK_LIMIT_MB} MB of disk space is free")
@@ -216,7 +217,7 @@ def overview(
     }
 
 
-def _printer_name(printer: PrinterFacts) -> str:
+def printer_name(printer: PrinterFacts) -> str:
     return f"{printer.server}\\{printer.queue}"
 
 
@@ -224,7 +225,7 @@ def _percent(part: float, whole: float) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _connections_percent(database: DatabaseFacts) -> float:
+def connections_percent(database: DatabaseFacts) -> float:
     return _percent(database.active_connections, database.max_connections)
 
 
@@ -293,7 +294,7 @@ def _printers(printers: Sequence[PrinterFacts]) -> dict[str, Any]:
     """A printer whose state is not known counts as in error: a monitor should hear of it."""
     states = [(printer, printer_status(printer)) for printer in printers]
     held = [printer.held_jobs for printer in printers]
-    in_error = [{"name": _printer_name(printer), "status": word} for printer, word in states if word != OK]
+    in_error = [{"name": printer_name(printer), "status": word} for printer, word in states if word != OK]
     return {
         "count": len(printers),
         "inErrorCount": len(in_error),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from backend.base.ids import uuid7
 from backend.compat.health_view import PrinterFacts, ProviderFacts
 from backend.compat.properties import PrinterRecord, UserRecord
 from backend.db.engine import now_ms
@@ -28,6 +29,7 @@ from backend.printers.tables import provider, queue
 from backend.wire.messages import ReportAnswer
 from backend.wire.pricing import CostRule, SimpleCost
 
+WAITED_MS = 2 * 3_600_000
 TEMPLATE_PRINTER = "!!template printer!!"
 _QUEUES = queue.join(provider, provider.c.provider_id == queue.c.provider_id)
 _HEARD_AT = sa.case((provider.c.seen_at > 0, provider.c.seen_at), else_=provider.c.enrolled_at).label("heard_at")
@@ -163,6 +165,7 @@ def printers(conn: sa.Connection) -> list[PrinterFacts]:
     now = now_ms(conn)
     columns = (
         queue.c.queue_id, queue.c.name, queue.c.printer_state, queue.c.printer_state_reasons, queue.c.accepting,
+        queue.c.location,
         provider.c.name.label("server"), _HEARD_AT,
     )  # fmt: skip
     statement = sa.select(*columns).select_from(_QUEUES).where(queue.c.tracked)
@@ -178,9 +181,27 @@ def printers(conn: sa.Connection) -> list[PrinterFacts]:
             accepting=row.accepting,
             silent_ms=now - row.heard_at,
             held_jobs=held.get(row.queue_id, 0),
+            location=row.location,
         )
         for row in rows
     ]
+
+
+def recent_pages(conn: sa.Connection, minutes: int, queue_id: int | None = None) -> tuple[int, int]:
+    """How many jobs were charged in the last minutes, on all queues or on one, and their impressions.
+
+    A job's id tells about when it came (UUIDv7), and is the only index by time: jobs that waited for more than
+    WAITED_MS before they were printed are not found, and not counted.
+    """
+    since = now_ms(conn) - 60_000 * minutes
+    impressions = sa.func.coalesce(sa.func.sum(job.c.counted_impressions), 0)
+    came = uuid7(max(0, since - WAITED_MS), 0)
+    statement = sa.select(sa.func.count(), impressions).select_from(job).where(job.c.job_id >= came)
+    statement = statement.where(job.c.updated_at >= since, job.c.counted_impressions > 0)
+    if queue_id is not None:
+        statement = statement.where(job.c.queue_id == queue_id)
+    row = conn.execute(statement).one()
+    return int(row[0]), int(row[1])
 
 
 def connections(conn: sa.Connection) -> tuple[int, int]:

@@ -13,6 +13,11 @@ from tests.integration.compat.conftest import HEALTH_KEY, TOKEN, Site, queues
 from tests.support.processes import wait_until
 
 PATHS = ("", "/", "/status", "/printers", "/print-providers", "/print-providers/")
+MORE = (
+    "/application-server/status", "/database/status", "/print-providers/status", "/devices", "/devices/status",
+    "/site-servers", "/site-servers/status", "/web-print", "/web-print/status", "/mobility-print-servers",
+    "/mobility-print-servers/status", "/license/status",
+)  # fmt: skip
 
 
 def get(site: Site, path: str = "", key: str | None = HEALTH_KEY, by: str = "header") -> httpx.Response:
@@ -108,3 +113,94 @@ def test_a_silent_print_server_is_told_and_heard_again(site: Site) -> None:
     assert found["printers"]["inErrorCount"] == 2
     site.heartbeat(*queues())
     wait_until(lambda: document(site)["printProviders"]["offlineCount"] == 0, 10, "the print server to be back")
+
+
+# ---------------------------------------------------------------- second part
+
+
+@pytest.mark.usefixtures("heard")
+def test_every_address_answers_with_and_without_a_slash(site: Site) -> None:
+    for path in MORE:
+        told = document(site, path)
+        assert document(site, f"{path}/").keys() == told.keys()
+        assert get(site, path, "wrong").status_code == 401
+        if path.endswith("/status"):
+            assert told == {"status": "OK", "message": ""}, path
+        else:
+            assert list(told.values()) == [[]], path
+
+
+@pytest.mark.usefixtures("heard")
+def test_thresholds(site: Site) -> None:
+    for path, status in (
+        ("/printers/status", 500),
+        ("/printers/status?in-error-threshold=0", 500),
+        ("/printers/status/?in-error-threshold=49", 500),
+        ("/printers/status?in-error-threshold=50", 200),
+        ("/application-server/status?disk-threshold-mb=999999999", 500),
+        ("/application-server/status?disk-threshold-mb=1", 200),
+        ("/database/status?connections-threshold-percentage=0", 500),
+        ("/devices/status?offline-threshold=0", 200),
+        ("/web-print/status?servers-in-error-threshold=0", 200),
+        ("/job-ticketing/status", 500),
+        ("/printers/status?in-error-threshold=many", 400),
+        ("/printers/status?in-error-threshold=-1", 400),
+        ("/database/status?connections-threshold-percentage=101", 400),
+    ):
+        answer = get(site, path)
+        assert (answer.status_code, path) == (status, path)
+        assert (answer.json()["status"] == "OK") is (status == 200)
+    assert get(site, "/printers/status").json()["message"] == "1 of 2 printers are in error: print-1\\Alpha"
+    assert get(site, "/job-ticketing/status").json()["message"] == "Job Ticketing is not installed."
+
+
+@pytest.mark.usefixtures("heard")
+def test_one_printer(site: Site) -> None:
+    api = site.proxy()
+    alpha, zebra = (api.getPrinterProperty(TOKEN, "print-1", name, "printer-id") for name in ("Alpha", "Zebra"))
+    free = api.getPrinterProperty(TOKEN, "print-1", "free", "printer-id")
+    assert document(site, f"/printers/{zebra}/status/")["status"] == "OK"
+    jam = get(site, f"/printers/{alpha}/status")
+    assert (jam.status_code, jam.json()) == (500, {"status": "PAPER_JAM", "message": "print-1\\Alpha is PAPER_JAM"})
+    idle = get(site, f"/printers/{alpha}/has-recent-jobs?minutes=5")
+    assert (idle.status_code, idle.json()["status"]) == (500, "print-1\\Alpha had no job in the last 5 minutes")
+    api.processJob(TOKEN, "user=somebody,server=print-1,printer=Zebra,total-pages=3")
+    assert document(site, f"/printers/{zebra}/has-recent-jobs/")["status"] == "OK"
+    for path in (f"/printers/{free}/status", "/printers/0/status", "/printers/x/has-recent-jobs", "/devices/1/status"):
+        assert (get(site, path).status_code, path) == (404, path)
+    assert get(site, f"/printers/{zebra}/has-recent-jobs?minutes=241").status_code == 400
+
+
+@pytest.mark.usefixtures("heard")
+def test_monitors_find_their_own_sensors(site: Site) -> None:
+    answer = get(site, "/printers/urls")
+    assert answer.headers["content-type"].startswith("text/csv")
+    header, first, second = answer.text.splitlines()
+    assert header == "server,name,location,url"
+    assert first.startswith("print-1,Alpha,,http://")
+    url = second.rpartition(",")[2]
+    assert httpx.get(url, headers={"Authorization": HEALTH_KEY}, trust_env=False).json()["status"] == "OK"
+    assert get(site, "/devices/urls").text == "name,location,url\r\n"
+    assert get(site, "/devices/urls", "wrong").status_code == 401
+
+
+def test_stats(site: Site) -> None:
+    def stat(name: str, query: str = "") -> Any:
+        answer = httpx.get(
+            f"{site.server.url}/api/stats/{name}{query}", headers={"Authorization": HEALTH_KEY}, trust_env=False
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert stat("held-jobs-count") == stat("held-jobs-count/") == {"heldJobsCount": 0}
+    before = stat("recent-pages-count", "?minutes=10")["recentPagesCount"]
+    site.proxy().processJob(TOKEN, "user=somebody,server=print-1,printer=Zebra,total-pages=7")
+    assert stat("recent-pages-count", "/?minutes=10") == {"recentPagesCount": before + 7}
+    warnings = stat("recent-warnings-count", "?minutes=240")["recentWarningsCount"]
+    with pytest.raises(Exception, match="not valid"):
+        site.proxy().getTotalUsers("a wrong token")
+    assert stat("recent-warnings-count", "?minutes=240") == {"recentWarningsCount": warnings + 1}
+    assert isinstance(stat("recent-errors-count")["recentErrorsCount"], int)
+    url = f"{site.server.url}/api/stats/held-jobs-count"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    assert httpx.get(f"{url}?Authorization={HEALTH_KEY}", trust_env=False).status_code == 200
