@@ -15,7 +15,9 @@ from typing import Final
 import msgspec
 
 from app.core.profiles import Profile, read_token, server_urls
-from backend.wire.messages import PrinterState, QueueReport, SetQueue, Supply
+from backend.wire.messages import JobFacts, PrinterState, QueueReport, SetQueue, Supply
+from backend.wire.pricing import MediaCost, PageCost, SimpleCost, StandardCost
+from scripts.administration_pictures import photograph_administration
 from scripts.cluster_pictures import photograph_cluster, photograph_states
 from scripts.photographer import ROOT, Photographer
 from tests.support.console_system import System
@@ -90,7 +92,13 @@ def photograph_trouble(camera: Photographer, system: System) -> None:
     camera.take("no-server")
 
 
-README: Final = {"live-dark-1280x800.png": "console.png", "drain-plan-dark-1280x800.png": "console-drain.png"}
+README: Final = {
+    "live-dark-1280x800.png": "console.png",
+    "drain-plan-dark-1280x800.png": "console-drain.png",
+    "print-log-light-1280x800.png": "console-print-log.png",
+    "queue-prices-dark-1280x800.png": "console-prices.png",
+    "look-up-light-1280x800.png": "console-person.png",
+}
 
 # ---------------------------------------------------------------- a system to look at
 
@@ -128,6 +136,9 @@ def queue(name: str, location: str, address: str, state: PrinterState = "idle", 
     )
 
 
+A4: Final = PageCost(grayscale_simplex=500, grayscale_duplex=400, color_simplex=2000, color_duplex=1600)
+A3: Final = PageCost(grayscale_simplex=1000, grayscale_duplex=800, color_simplex=4000, color_duplex=3200)
+TABLE: Final = StandardCost(default=A4, media=(MediaCost(media="a3", cost=A3),))
 HELD: Final = (("mira", "Moot court bundle", 12), ("tomas", "Poster, final", 3), ("anna", "Map of the archive", 8))
 SUPPLIES: Final = (
     Supply(name="Black toner", level=64, color="#000000", kind="toner"),
@@ -161,21 +172,38 @@ def furnish(system: System) -> None:
             queue("physics-office", "Physics, office", "10.20.7.30", tracked=False),
         ],
     )
+    system.change_queue("library-color", SetQueue(cost=TABLE))
+    system.change_queue("physics-a4", SetQueue(cost=SimpleCost(per_impression=600, duplex_discount=25)))
     for name, user, title, impressions in JOBS:
         provider = library if name.startswith("library") else physics
-        job = system.authorise(provider, name, user, title, impressions)
+        job = system.authorise(provider, name, user, title, impressions, _facts(name, impressions))
         if title == "Thesis, chapter 5":
             provider.open_jobs.append(job.job_id)
         elif impressions * 500 <= 10_000 * next(balance for login, _, balance, _ in PEOPLE if login == user):
             system.report(
                 provider, job, impressions, estimated=title.startswith("Lab"), offline=title.startswith("Opening")
             )
+            if title.startswith("Lab"):
+                system.refund(job, 4, "Four pages came out blank")
 
     system.change_queue("library-color", SetQueue(hold_jobs=True))
     for user, title, impressions in HELD:
-        system.authorise(library, "library-color", user, title, impressions)
-    lost = system.authorise(library, "library-a4", "wei", "Portfolio, half of it", 9)
+        system.authorise(library, "library-color", user, title, impressions, _facts("library-color", impressions))
+    lost = system.authorise(library, "library-a4", "wei", "Portfolio, half of it", 9, _facts("library-a4", 9))
     system.report(library, lost, 9, "aborted", estimated=True, in_doubt=True)
+
+
+def _facts(queue_name: str, impressions: int) -> JobFacts:
+    """What such a document would be: in colour on the colour printer, on both sides where it is long."""
+    long = impressions > 20
+    return JobFacts(
+        impressions=impressions,
+        sheets=(impressions + 1) // 2 if long else impressions,
+        color_impressions=impressions if queue_name.endswith("color") else 0,
+        sides="two-sided-long-edge" if long else "one-sided",
+        media="iso_a4_210x297mm",
+        document_format="application/pdf",
+    )
 
 
 @contextmanager
@@ -199,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         with own_system() as system:
             photograph(camera, Profile((system.url,), system.helpdesk), options.person)
+            photograph_administration(camera, system)
             photograph_trouble(camera, system)
         photograph_cluster(camera)
         photograph_states(camera)

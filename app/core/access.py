@@ -75,7 +75,7 @@ def moment(at_ms: int, now_ms: int, none: str = NO_AMOUNT) -> Cell:
 
 # ---------------------------------------------------------------- tokens
 
-TOKEN_COLUMNS: Final = ("State", "For", "Role", "Kind", "Made", "Until", "Id")
+TOKEN_COLUMNS: Final = ("State", "For", "Role", "Kind", "Made", "Ends", "Id")
 
 
 def token_state(view: TokenView, now_ms: int) -> tuple[str, Tone]:
@@ -88,7 +88,7 @@ def token_state(view: TokenView, now_ms: int) -> tuple[str, Tone]:
 
 def token_line(view: TokenView, now_ms: int) -> Line:
     word, tone = token_state(view, now_ms)
-    until = moment(view.revoked_at or view.expires_at, now_ms, "revoked")
+    until = moment(view.revoked_at or view.expires_at, now_ms, "until revoked")
     return Line(
         view.token_id,
         (
@@ -109,6 +109,12 @@ AUDIT_COLUMNS: Final = ("When", "Who", "Role", "What", "Whom or what", "Details"
 DENIED: Final = frozenset({"refused", "login-refused", "login-failed", "login-delayed"})
 
 
+def who(entry: AuditEntry) -> str:
+    """The name alone where the role, which stands beside it, says the rest."""
+    role, _, name = entry.actor.partition(":")
+    return name if name and role == entry.role else entry.actor
+
+
 def audit_line(entry: AuditEntry, now_ms: int) -> Line:
     refused = entry.action in DENIED or "refused" in entry.action
     what = entry.action.replace("-", " ").replace("_", " ")
@@ -116,7 +122,7 @@ def audit_line(entry: AuditEntry, now_ms: int) -> Line:
         str(entry.audit_id),
         (
             moment(entry.at, now_ms),
-            Cell(entry.actor.partition(":")[2] or entry.actor, tip=entry.actor),
+            Cell(who(entry), tip=entry.actor),
             Cell(ROLE_WORDS.get(entry.role, entry.role), muted=True),  # type: ignore[call-overload]
             Cell(f"{what[:1].upper()}{what[1:]}", "warning" if refused else None, tip=entry.action),
             Cell(entry.subject, tip=entry.subject),

@@ -198,7 +198,7 @@ def node_offers(node_id: str, topology: Topology | None, rights: Rights | None) 
         subject = name if database.role == "standby" else None
         return (offer("database-switchover", topology, rights, subject),)
     if tier == "queue":
-        return (Offer("edit-queue", name, "Holding and policies…", _no_admin(rights)),)
+        return (Offer("edit-queue", name, "Prices and policies…", _no_admin(rights)),)
     return ()
 
 

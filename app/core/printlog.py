@@ -41,7 +41,7 @@ PERIODS: Final[dict[Period, str]] = {
     "today": "Today",
     "week": "Last 7 days",
     "month": "Last 30 days",
-    "between": "Between …",
+    "between": "Days",
 }
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS

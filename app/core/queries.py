@@ -205,12 +205,22 @@ async def older_events(client: ApiClient, before: str) -> tuple[ClusterEvent, ..
 
 
 async def read_rights(client: ApiClient) -> Rights | None:
-    """What this token may do: to the cluster, asked by a dry run, which does nothing, and to jobs, by its role. None
-    where no server told."""
+    """What this token may do: to jobs and money, by its role; to the cluster, asked by a dry run, which does nothing.
+    None where no server told.
+
+    The dry run is left out for roles that are known not to be allowed it: a refusal is written down as one.
+    """
     try:
-        return await _desk_rights(client, await _cluster_rights(client))
+        rights = await _desk_rights(client, Rights(False, _NO_ADMIN))
+        if rights.caller is not None and rights.caller.role != "admin":
+            return rights
+        cluster = await _cluster_rights(client)
+        return replace(rights, allowed=cluster.allowed, reason=cluster.reason)
     except NoServer:
         return None
+
+
+_NO_ADMIN: Final = "this access token’s role does not allow it; it takes the role admin"
 
 
 async def _cluster_rights(client: ApiClient) -> Rights:
@@ -218,7 +228,7 @@ async def _cluster_rights(client: ApiClient) -> Rights:
         await ask_plan(client, "resume", "")
     except ServerProblem as error:
         if error.problem.code == "forbidden":
-            return Rights(False, "this access token’s role does not allow it; it takes the role admin")
+            return Rights(False, _NO_ADMIN)
         return Rights(False, f"this server does not offer it ({error.problem.title.lower()})")
     return Rights(True)
 

@@ -32,7 +32,7 @@ CHOICES: Final[dict[Choice, str]] = {
 _PRINTER: Final[dict[str, tuple[str, Tone]]] = {
     "idle": ("Idle", "ok"),
     "processing": ("Printing", "active"),
-    "stopped": ("Stopped", "error"),
+    "stopped": ("Stopped", "warning"),
     "unknown": ("Not known", "unknown"),
 }
 _POLICY: Final = {"default": "as its server is set", "allow": "print", "allowance": "within allowance", "hold": "hold"}

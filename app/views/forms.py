@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.queries import explain
 from app.core.viewdata import Tone, short_reason
@@ -75,8 +75,17 @@ class Form(QDialog):
         about.setWordWrap(True)
         self.body.addWidget(about)
 
-    def field(self, caption: str, text: str = "", hint: str = "", *, secret: bool = False) -> QLineEdit:
-        """A line to type into; `caption` may name its key by "&"."""
+    def hint(self) -> QLabel:
+        """A line below a field, to be filled in."""
+        made = label(self.theme, role="muted", px=12)
+        made.setWordWrap(True)
+        self.line("", made)
+        return made
+
+    def field(
+        self, caption: str, text: str = "", hint: str = "", *, secret: bool = False, beside: QWidget | None = None
+    ) -> QLineEdit:
+        """A line to type into; `caption` may name its key by "&". `beside` stands at its right."""
         made = QLineEdit(text)
         made.setPlaceholderText(hint)
         made.setAccessibleName(caption.replace("&", ""))
@@ -84,7 +93,7 @@ class Form(QDialog):
         if secret:
             made.setEchoMode(QLineEdit.EchoMode.Password)
         dress(self.theme, made)
-        self.line(caption, made)
+        self.line(caption, made, beside)
         return made
 
     def choice(self, caption: str, choices: Mapping[Any, str], chosen: str = "") -> QComboBox:
@@ -105,7 +114,7 @@ class Form(QDialog):
         self.line("", made)
         return made
 
-    def line(self, caption: str, widget: QWidget) -> None:
+    def line(self, caption: str, widget: QWidget, beside: QWidget | None = None) -> None:
         """A widget with its caption at the left, which may be ""."""
         text = label(self.theme, caption, px=13, bold=True)
         text.setTextFormat(Qt.TextFormat.AutoText)
@@ -113,6 +122,8 @@ class Form(QDialog):
         text.setFixedWidth(CAPTION)
         line = row(text, widget, spacing=12)
         line.setStretch(1, 1)
+        if beside is not None:
+            line.addWidget(beside)
         self.body.addLayout(line)
 
     def fit(self) -> None:

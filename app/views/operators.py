@@ -3,6 +3,7 @@
 import time
 from typing import Final, get_args
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.core.access import OPERATOR_COLUMNS, OPERATOR_NUMBERS, ROLE_ABOUT, ROLE_WORDS, operator_lines
@@ -18,7 +19,7 @@ from app.views.listing import ReadPage, chosen_ids
 from backend.wire.messages import CreateOperator, Ledger, OperatorList, OperatorRole, OperatorView, SetOperator
 
 WIDTHS: Final = {0: 130, 2: 120, 3: 118, 4: 150, 5: 150, 6: 136, 7: 136}
-ROLES: Final = {role: f"{ROLE_WORDS[role]}: {ROLE_ABOUT[role]}" for role in get_args(OperatorRole)}
+ROLES: Final = {role: ROLE_WORDS[role] for role in get_args(OperatorRole)}
 LIMITS: Final = "Empty: the default of the settings; 0: no limit"
 SHORTEST: Final = 10
 
@@ -30,12 +31,12 @@ class OperatorsPage(ReadPage[OperatorList]):
         self.model.setParent(self)
         self.table.lay_out(WIDTHS, 1, left=150)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(0, self.table.horizontalHeader().sortIndicatorOrder().AscendingOrder)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.new_button = self.button("New…", "Let somebody log in", self.make)
         self.edit_button = self.button("Edit…", "Change name, role, limits or password", self.edit)
         self.disable_button = self.button("Disable…", "End their log-ins and refuse new ones", self.switch)
         self.add_tools(self.new_button, self.edit_button, self.disable_button)
-        self.table.doubleClicked.connect(lambda _: self.edit())
+        self.table.activated.connect(lambda _: self.edit())
         self.refresh()
 
     def question(self) -> Ask[OperatorList]:
@@ -116,6 +117,7 @@ class OperatorDialog(Form):
             self.name = self.field("&Login")
         self.full_name = self.field("&Name", view.full_name if view is not None else "")
         self.role = self.choice("&Role", ROLES, view.role if view is not None else "helpdesk")
+        self.about = self.hint()
         self.each = self.field("At &once, at most", self._limit(view.limit_each if view is not None else -1), LIMITS)
         self.daily = self.field("In a &day, at most", self._limit(view.limit_day if view is not None else -1), LIMITS)
         hint = "" if view is None else "Empty: stays as it is"
@@ -132,6 +134,7 @@ class OperatorDialog(Form):
 
     def _show_limits(self) -> None:
         """Only the help desk has limits."""
+        self.about.setText(f"This role {ROLE_ABOUT[self.role.currentData()]}.")
         for field in (self.each, self.daily):
             field.setEnabled(self.role.currentData() == "helpdesk")
 

@@ -275,6 +275,7 @@ def field_sheet(colors: Colors) -> str:
         border-radius: 7px; padding: 0 9px; placeholder-text-color: {colors.muted};
         selection-background-color: {colors.accent}; selection-color: {colors.on_accent}; }}
     QLineEdit:focus {{ border: 1px solid {colors.draining}; }}
+    QLineEdit:disabled {{ background: {colors.panel}; color: {colors.muted}; border-color: {colors.line}; }}
     QPushButton {{ background: {colors.panel}; color: {colors.text}; border: 1px solid {colors.line_strong};
         border-radius: 7px; padding: 7px 18px; }}
     QPushButton:hover {{ background: {colors.hover}; }}

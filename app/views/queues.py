@@ -6,6 +6,8 @@ The rows are those of the live picture, so they are as fresh as it is; when it a
 
 import time
 
+from PySide6.QtCore import Qt
+
 from app.core.grid import containing
 from app.core.queues import CHOICES, COLUMNS, NUMBERS, chosen, counted, line
 from app.core.reducer import Changes
@@ -30,14 +32,14 @@ class QueuesPage(ListPage):
         self._actions = actions
         self.table.lay_out(WIDTHS, 8, left=120)
         self.table.setSortingEnabled(True)
-        self.table.horizontalHeader().setSortIndicator(1, self.table.horizontalHeader().sortIndicatorOrder())
+        self.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
         self.choose_many()
         self.field = self.search_field("Find queues", "Name, place, print server", 220, self.refresh)
         self.choice = self.choice_box("Which queues", CHOICES, 150, self.refresh)
         self.edit_button = self.button("Edit…", "Change what the chosen queues cost and do", self.edit)
         self.add_tools(self.field, self.choice, self.edit_button)
         actions["edit_queues"].triggered.connect(self.edit)
-        self.table.doubleClicked.connect(lambda _: self.edit())
+        self.table.activated.connect(lambda _: self.edit())
         self.refresh()
 
     def store_changed(self, changes: Changes) -> None:

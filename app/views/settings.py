@@ -28,7 +28,7 @@ class SettingsPage(ReadPage[SettingList]):
         self.table.lay_out(WIDTHS, 2, left=380)
         self.edit_button = self.button("Change…", "Change the chosen setting", self.edit)
         self.add_tools(self.edit_button)
-        self.table.doubleClicked.connect(lambda _: self.edit())
+        self.table.activated.connect(lambda _: self.edit())
         self.refresh()
 
     def question(self) -> Ask[SettingList]:

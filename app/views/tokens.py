@@ -20,7 +20,7 @@ from app.views.parts import dress
 from backend.wire.messages import CreateToken, Role, TokenCreated, TokenList, TokenView
 
 WIDTHS: Final = {0: 104, 2: 130, 3: 90, 4: 136, 5: 136, 6: 150}
-ROLES: Final = {role: f"{ROLE_WORDS[role]}: {ROLE_ABOUT[role]}" for role in get_args(Role)}
+ROLES: Final = {role: ROLE_WORDS[role] for role in get_args(Role)}
 
 
 class TokensPage(ReadPage[TokenList]):
@@ -90,6 +90,7 @@ class TokenDialog(Form):
         self.setFixedWidth(660)
         self.name = self.field("&For", hint="A name for the program or the print server")
         self.role = self.choice("&Role", ROLES, "helpdesk")
+        self.about = self.hint()
         self.lifetime = self.choice("&Valid", {str(key): text for key, text in LIFETIMES.items()})
         self.token = self.field("Token", hint="Is shown here once")
         self.token.setReadOnly(True)
@@ -100,10 +101,14 @@ class TokenDialog(Form):
         self.line("", self.copy_button)
         self.copy_button.clicked.connect(self.copy)
         self.role.currentIndexChanged.connect(self._show_lifetime)
+        self._show_lifetime()
         self.name.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _show_lifetime(self) -> None:
         """An enrolment token ends when it is used."""
+        role: Role = self.role.currentData()
+        means = ROLE_ABOUT[role]
+        self.about.setText(f"{means[:1].upper()}{means[1:]}." if role == "provider" else f"This role {means}.")
         self.lifetime.setEnabled(self.role.currentData() != "provider")
 
     def act(self) -> None:

@@ -162,14 +162,13 @@ class ImportDialog(Form):
             " card_number2, alias, notes, disabled, restricted, balance, overdraft. An empty cell leaves a value as it"
             " is; balance is what new users start with."
         )
-        self.path = self.field("&File")
         self.browse_button = QPushButton("&Choose…")
         self.stop_button = QPushButton("Stop")
         self.save_button = QPushButton("Save what was refused…")
         for button in (self.browse_button, self.stop_button, self.save_button):
             button.setAutoDefault(False)
             dress(theme, button)
-        self.line("", self.browse_button)
+        self.path = self.field("&File", beside=self.browse_button)
         self.update_box = self.check("Change users that are there &already", True)
         self.papercut = self.check("A file of &PaperCut’s batch import: no line of names, tabs")
         self.refused = label(theme, role="warning", px=12)

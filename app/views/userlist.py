@@ -62,7 +62,6 @@ class UsersPage(ListPage):
         header.setSortIndicatorShown(True)
         header.setSortIndicator(NAME, Qt.SortOrder.AscendingOrder)
         header.sectionClicked.connect(self._sort)
-        self.table.doubleClicked.connect(lambda _: self.open_person())
         self.table.activated.connect(lambda _: self.open_person())
         self.field = self.search_field("Find users", "Login, name, e-mail, card", 220, self._ask_anew)
         self.choice = self.choice_box("Which users", FILTERS, 166, self._ask_anew)

@@ -27,13 +27,14 @@ from app.core.profiles import Theme as ThemeChoice
 from app.core.reducer import Changes
 from app.core.viewdata import Verdict, cluster_text, indicator, verdict
 from app.qt import icons
-from app.qt.actions import SPECS, Actions, Name
+from app.qt.actions import Actions, Name
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.account import Account
 from app.views.audit import AuditPage
 from app.views.connect import ConnectPane
 from app.views.history import HistoryPage
+from app.views.keys import KeysDialog
 from app.views.listing import ListPage
 from app.views.live import LivePage
 from app.views.operations import Operations
@@ -456,11 +457,7 @@ class MainWindow(QMainWindow):
             log.warning("the choice of colours holds for this run only: %s", error)
 
     def _show_keys(self) -> None:
-        lines = [f"{spec.keys[0]:<14}\t{spec.text.replace('&', '')}" for spec in SPECS.values() if spec.keys]
-        lines.append("↑ ↓ Enter\tIn the look-up: choose and open")
-        lines.append("← ↑ → ↓\tIn the graph: from node to node, Esc to leave")
-        lines.append("Menu, Shift+F10\tIn the graph and the table: what may be done to the chosen node")
-        QMessageBox.information(self, "Keyboard", "\n".join(lines))
+        KeysDialog(self._theme, self.actions_, self).open()
 
     def _show_about(self) -> None:
         text = (

@@ -1,7 +1,10 @@
 """The live picture and its one-sentence verdict, from plain values. Pure.
 
-Invariant: the verdict is true of what is shown beside it: it names the worst thing first, counts what else there is,
-and says "all is well" only when everything shown is well.
+The verdict says first what it means for those who print and pay ("Printing goes on; 3 jobs wait to be charged"), then
+the worst thing that is wrong, then how much else there is.
+
+Invariant: the verdict is true of what is shown beside it. It says "all is well" only when everything shown is well, and
+"printing goes on" only of print servers that told so a moment ago.
 """
 
 from collections.abc import Sequence
@@ -31,8 +34,11 @@ _WORST: tuple[Health, ...] = ("error", "warning", "draining", "unknown", "ok")
 
 @dataclass(frozen=True)
 class _Trouble:
+    """`sentence` goes on after "Printing goes on: "; `plain` ones say themselves what does not print."""
+
     health: Health
     sentence: str
+    plain: bool = False
 
 
 def build(
@@ -191,23 +197,20 @@ def _troubles(
 ) -> list[_Trouble]:
     """All that is not well, the worst first."""
     found = [
-        *(_Trouble(view.health, f"Database {view.name}: {view.detail}") for view in databases if view.health != "ok"),
-        *(_Trouble(view.health, f"Server {view.name}: {view.detail}") for view in servers if view.health != "ok"),
+        *(_Trouble(view.health, f"database {view.name}: {view.detail}") for view in databases if view.health != "ok"),
+        *(_Trouble(view.health, _server_sentence(view)) for view in servers if view.health != "ok"),
+        *(_Trouble(view.health, _provider_sentence(view, servers)) for view in providers if view.health != "ok"),
+        *_cut_off(servers, providers),
         *(
-            _Trouble(view.health, f"Print server {view.name}: {view.detail}")
-            for view in providers
-            if view.health != "ok"
-        ),
-        *(
-            _Trouble("warning", f"Queue {queue.name} on {queue.provider} is stopped")
+            _Trouble("warning", f"queue {queue.name} on {queue.provider} is stopped", plain=True)
             for queue in queues
             if queue.tracked and queue.seen_at and queue.printer_state == "stopped"
         ),
     ]
     if servers and not any(server.leader for server in servers):
-        found.append(_Trouble("warning", "No server leads the cluster at the moment"))
+        found.append(_Trouble("warning", "no server leads the cluster at the moment"))
     if paused:
-        found.append(_Trouble("warning", "The cluster is paused: members that are gone are kept, DNS is not changed"))
+        found.append(_Trouble("warning", "the cluster is paused: members that are gone are kept, DNS is not changed"))
     return sorted(found, key=lambda trouble: _WORST.index(trouble.health))
 
 
@@ -225,8 +228,80 @@ def _verdict(
             f"All is well: {_count(len(servers), 'server')}, {_count(len(providers), 'print server')}, "
             f"{_count(tracked, 'tracked queue')}."
         )
-    more = len(troubles) - 1
-    return f"{troubles[0].sentence}{f'; {more} more to look at' if more else ''}."
+    worst, more = troubles[0], len(troubles) - 1
+    others = f"; {more} more to look at" if more else ""
+    means = _printing(providers, worst)
+    joint = "; " if ": " in worst.sentence else ": "
+    text = f"{means}{joint}{worst.sentence}" if means else worst.sentence
+    return f"{text[:1].upper()}{text[1:]}{others}."
+
+
+def _printing(providers: Sequence[ProviderView], worst: _Trouble) -> str:
+    """What it means for those who print and pay; "" where there is nothing to say of it."""
+    known = [view for view in providers if view.age_s >= 0]
+    heard = [view for view in known if view.health != "error"]
+    waiting = sum(view.backlog for view in known)
+    if not known or (worst.plain and not waiting):
+        return ""
+    parts = ["printing goes on"]
+    if not heard:
+        parts = ["whether printing goes on is not known"]
+    elif len(heard) < len(known):
+        parts = [f"printing goes on on {len(heard)} of {_count(len(known), 'print server')}"]
+    if waiting:
+        parts.append("1 job waits to be charged" if waiting == 1 else f"{waiting} jobs wait to be charged")
+    return "; ".join(parts)
+
+
+def _server_sentence(view: ServerView) -> str:
+    if view.state in ("suspect", "gone") and not view.detail.startswith("stopped"):
+        return f"server {view.name} does not answer ({view.detail})"
+    if view.detail.startswith("its "):
+        return f"server {view.name}'s {view.detail.removeprefix('its ')}"
+    verb = {"starting": "is ", "drained, can be stopped": "is ", "takes no new work": ""}.get(view.detail, "was ")
+    return f"server {view.name} {verb}{view.detail}"
+
+
+def _provider_sentence(view: ProviderView, servers: Sequence[ServerView]) -> str:
+    """Where reports wait because servers do not answer a print server, it is these that are named."""
+    name = f"print server {view.name}"
+    if view.health == "error":
+        return f"{name} has been {view.detail}"
+    away = _away(view, servers)
+    if view.backlog and not view.trouble and away:
+        verb = "do" if len(away) > 1 else "does"
+        return f"{_count_words('server', away)} {verb} not answer {name}"
+    if view.backlog and not view.trouble:
+        return f"{name} has not been able to send them for {duration_text(view.oldest_unsent_s)}"
+    return f"{name}: {view.detail}"
+
+
+def _cut_off(servers: Sequence[ServerView], providers: Sequence[ProviderView]) -> list[_Trouble]:
+    """Servers that live and yet do not answer a print server that is otherwise well."""
+    found = []
+    for view in providers:
+        away = _away(view, [server for server in servers if server.health == "ok"]) if view.health == "ok" else []
+        if away:
+            verb = "do" if len(away) > 1 else "does"
+            found.append(
+                _Trouble("warning", f"{_count_words('server', away)} {verb} not answer print server {view.name}")
+            )
+    return found
+
+
+def _away(view: ProviderView, servers: Sequence[ServerView]) -> list[str]:
+    """The servers, by name, that this print server has not reached for a while."""
+    silent = {
+        contact.url.rstrip("/")
+        for contact in view.contacts
+        if contact.trouble and (contact.age_s is None or contact.age_s > SILENT_S)
+    }
+    return [server.name for server in servers if server.url.rstrip("/") in silent]
+
+
+def _count_words(noun: str, names: Sequence[str]) -> str:
+    """ "server app-1", "servers app-1 and app-2"."""
+    return f"{noun} {names[0]}" if len(names) == 1 else f"{noun}s {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -31,6 +31,7 @@ from backend.wire.messages import (
     HeartbeatAnswer,
     JobDecision,
     JobFacts,
+    MoneyAnswer,
     OperatorList,
     OperatorRole,
     Outcome,
@@ -38,6 +39,7 @@ from backend.wire.messages import (
     QueueList,
     QueueReport,
     QueueView,
+    RefundJob,
     Report,
     ReportAnswer,
     SetOperator,
@@ -215,7 +217,15 @@ class System:
         again = msgspec.structs.replace(job, command_id=uuid7(), attempt=job.attempt + 1)
         return self._ask("jobs/authorise", again, provider.secret, AuthoriseAnswer)
 
-    def authorise(self, provider: PlayedProvider, queue: str, user: str, title: str, impressions: int) -> Authorise:
+    def authorise(
+        self,
+        provider: PlayedProvider,
+        queue: str,
+        user: str,
+        title: str,
+        impressions: int,
+        facts: JobFacts | None = None,
+    ) -> Authorise:
         """A job asks to be printed; whether it may is the server's answer, which the console will show."""
         number = next(self._numbers)
         body = Authorise(
@@ -227,7 +237,7 @@ class System:
             user_name=user,
             title=title,
             host="lab-pc-12",
-            facts=JobFacts(impressions=impressions, sheets=impressions, document_format="application/pdf"),
+            facts=facts or JobFacts(impressions=impressions, sheets=impressions, document_format="application/pdf"),
         )
         self._ask("jobs/authorise", body, provider.secret, AuthoriseAnswer)
         return body
@@ -254,12 +264,22 @@ class System:
             facts=job.facts,
             revision=1,
             outcome=outcome,
-            printed=Printed(impressions=printed, sheets=printed),
+            printed=Printed(
+                impressions=printed,
+                sheets=min(printed, job.facts.sheets),
+                color_impressions=min(printed, job.facts.color_impressions),
+                media=job.facts.media,
+            ),
             estimated=estimated,
             offline=offline,
             in_doubt=in_doubt,
         )
         self._ask("jobs/report", body, provider.secret, ReportAnswer)
+
+    def refund(self, job: Authorise, pages: int, comment: str) -> MoneyAnswer:
+        """Somebody of the help desk gives pages back."""
+        body = RefundJob(command_id=uuid7(), pages=pages, comment=comment)
+        return self._ask(f"jobs/{job.job_id}/refund", body, self.helpdesk, MoneyAnswer)
 
     def print_job(
         self,

@@ -14,6 +14,7 @@ from app.core.topology import build
 from app.qt.actions import MENUS, SPECS
 from app.qt.session import Session
 from app.qt.theme import DARK, LIGHT, Colors, Theme
+from app.views.keys import KeysDialog
 from app.views.window import MainWindow
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import TOKEN, Cluster
@@ -230,3 +231,12 @@ def test_no_widget_without_a_name(live: MainWindow, qtbot: QtBot) -> None:
 def test_the_shortcut_closes_the_window(window: MainWindow) -> None:
     QTest.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
     assert not window.isVisible()
+
+
+def test_the_list_of_shortcuts_is_that_of_the_commands(live: MainWindow, session: Session, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: session.store.state.rights is not None, timeout=DEADLINE_MS)
+    live.actions_["keys"].trigger()
+    (dialog,) = live.findChildren(KeysDialog)
+    listed = {dialog.model.text(row, 1) for row in range(dialog.model.rowCount())}
+    assert {" or ".join(spec.keys) for spec in SPECS.values() if spec.keys} <= listed
+    dialog.accept()

@@ -6,7 +6,7 @@ import pytest
 from backend.cluster import topology
 from backend.cluster.model import Lease, MemberRow, Snapshot, member_state
 from backend.printers.model import ProviderSeen
-from backend.wire.messages import DatabaseView, Ledger, QueueView, Topology
+from backend.wire.messages import DatabaseView, Ledger, QueueView, ServerContact, Topology
 from backend.wire.pricing import SimpleCost
 
 LEDGER = Ledger(currency="EUR", decimals=4)
@@ -50,13 +50,23 @@ def test_all_is_well() -> None:
 silent = msgspec.structs.replace(PROVIDER, age_s=185.0)
 behind = msgspec.structs.replace(PROVIDER, backlog=12, oldest_unsent_s=7300.0)
 stopped = msgspec.structs.replace(QUEUE, printer_state="stopped")
+cut_off = ServerContact(url="http://s2/", age_s=60.0, trouble="connection refused")
+answering = ServerContact(url="http://s2", age_s=2.0, trouble="one answer came late")
 
 
 @pytest.mark.parametrize(
     ("seen", "verdict", "health"),
     [
-        (picture(providers=(silent,)), "Print server print1: silent for 3 min.", "error"),
-        (picture(providers=(behind,)), "Print server print1: 12 reports wait, the oldest for 2 h.", "warning"),
+        (
+            picture(providers=(silent,)),
+            "Whether printing goes on is not known: print server print1 has been silent for 3 min.",
+            "error",
+        ),
+        (
+            picture(providers=(behind,)),
+            "Printing goes on; 12 jobs wait to be charged: print server print1 has not been able to send them for 2 h.",
+            "warning",
+        ),
         (
             picture(providers=(msgspec.structs.replace(PROVIDER, age_s=None),)),
             "Print server print1: enrolled, has not been seen yet.",
@@ -65,48 +75,94 @@ stopped = msgspec.structs.replace(QUEUE, printer_state="stopped")
         (picture(queues=(stopped,)), "Queue office on print1 is stopped.", "warning"),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, age_ms=65_000))),
-            "Server s2: gone for 65 s.",
+            "Printing goes on: server s2 does not answer (gone for 65 s).",
             "error",
         ),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, state="draining"))),
-            "Server s2: takes no new work.",
+            "Printing goes on: server s2 takes no new work.",
             "draining",
         ),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, wanted="draining"))),
-            "Server s2: takes no new work.",
+            "Printing goes on: server s2 takes no new work.",
             "draining",
         ),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, state="drained", wanted="draining"))),
-            "Server s2: drained, can be stopped.",
+            "Printing goes on: server s2 is drained, can be stopped.",
             "draining",
         ),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, age_ms=5_000))),
-            "Server s2: no sign of life for 5 s.",
+            "Printing goes on: server s2 does not answer (no sign of life for 5 s).",
             "warning",
         ),
         (
             picture(members=(SERVER, msgspec.structs.replace(OTHER, clock_off_ms=-3_600_000))),
-            "Server s2: its clock is 60 min behind the database's.",
+            "Printing goes on: server s2's clock is 60 min behind the database's.",
             "warning",
         ),
         (
             picture(paused=True),
-            "The cluster is paused: members that are gone are kept, DNS is not changed.",
+            "Printing goes on; the cluster is paused: members that are gone are kept, DNS is not changed.",
             "warning",
         ),
-        (picture(holder=""), "No server leads the cluster at the moment.", "warning"),
+        (picture(holder=""), "Printing goes on: no server leads the cluster at the moment.", "warning"),
         (
             picture(database=msgspec.structs.replace(DATABASE, health="error", detail="no standby follows")),
-            "Database db: no standby follows.",
+            "Printing goes on; database db: no standby follows.",
+            "error",
+        ),
+        (
+            picture(
+                providers=(silent, msgspec.structs.replace(PROVIDER, provider_id=2, name="print2")),
+                queues=(QUEUE, msgspec.structs.replace(QUEUE, queue_id=2, provider="print2")),
+            ),
+            "Printing goes on on 1 of 2 print servers: print server print1 has been silent for 3 min.",
+            "error",
+        ),
+        (
+            picture(
+                members=(SERVER, msgspec.structs.replace(OTHER, age_ms=65_000)),
+                providers=(msgspec.structs.replace(PROVIDER, backlog=3, oldest_unsent_s=4.0),),
+            ),
+            "Printing goes on; 3 jobs wait to be charged: server s2 does not answer (gone for 65 s).",
+            "error",
+        ),
+        (
+            picture(providers=(msgspec.structs.replace(behind, backlog=1, contacts=(cut_off,)),)),
+            "Printing goes on; 1 job waits to be charged: server s2 does not answer print server print1.",
+            "warning",
+        ),
+        (
+            picture(providers=(msgspec.structs.replace(PROVIDER, contacts=(cut_off,)),)),
+            "Printing goes on: server s2 does not answer print server print1.",
+            "warning",
+        ),
+        (
+            picture(providers=(msgspec.structs.replace(PROVIDER, contacts=(answering,)),)),
+            "All is well: 2 servers, 1 print server, 1 tracked queue.",
+            "ok",
+        ),
+        (
+            picture(providers=(msgspec.structs.replace(behind, trouble="cupsd cannot be reached"),)),
+            "Printing goes on; 12 jobs wait to be charged; print server print1: cupsd cannot be reached.",
+            "warning",
+        ),
+        (
+            picture(queues=(stopped,), providers=(msgspec.structs.replace(PROVIDER, backlog=2),)),
+            "Printing goes on; 2 jobs wait to be charged: queue office on print1 is stopped.",
+            "warning",
+        ),
+        (
+            picture(members=(SERVER, msgspec.structs.replace(OTHER, state="gone", age_ms=65_000))),
+            "Printing goes on: server s2 was stopped 65 s ago.",
             "error",
         ),
         (
             picture(providers=(silent,), queues=(stopped,), holder=""),
-            "Print server print1: silent for 3 min; 2 more to look at.",
+            "Whether printing goes on is not known: print server print1 has been silent for 3 min; 2 more to look at.",
             "error",
         ),
     ],
