@@ -2,7 +2,8 @@
 
 Several users print through real CUPS, some at the edge of their credit, while daemon, backend, server and cupsd are
 killed with SIGKILL at random moments. On one queue jobs wait to be released, and somebody releases them or takes them
-back; on another they wait for a server while none answers. Then, once quiet, what lies in the printers' spools must be
+back; on another they wait for a server while none answers. Somebody
+gives back what jobs cost, and undoes some of that. Then, once quiet, what lies in the printers' spools must be
 what was charged, to the minor unit. The seed decides documents, users and kills; the moment within a job is the
 machine's.
 """
@@ -26,6 +27,7 @@ from backend.wire.messages import QueueList, SetQueue
 from tests.support.documents import GREY, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.processes import Failed, run
+from tests.support.refund_desk import RefundDesk
 from tests.support.release_station import ReleaseStation
 from tests.support.site import PRICE, Site
 
@@ -115,7 +117,8 @@ def campaign(site: Site, seed: int, jobs: int, folder: Path) -> tuple[Findings, 
     token = site.server_command("token", "create", "--role", "helpdesk", "--name", "desk")
     before = site.ledger()
     nemesis = Nemesis(site, random.Random(seed + 1), jobs // JOBS_A_KILL)
-    with ReleaseStation([site.url], token, seed) as station, concurrent.futures.ThreadPoolExecutor(4) as people:
+    desk = RefundDesk([site.url], token, seed)
+    with ReleaseStation([site.url], token, seed) as station, desk, concurrent.futures.ThreadPoolExecutor(4) as people:
         sending = people.submit(_send_all, site, files, jobs, rng)
         nemesis.kill_while(lambda: not sending.done() or not site.is_printed())
         sent = sending.result()
@@ -123,6 +126,9 @@ def campaign(site: Site, seed: int, jobs: int, folder: Path) -> tuple[Findings, 
         sent = [replace(wish, canceled=wish.key in station.canceled) for wish in sent]
     assert station.released, "nobody released anything"
     after = site.ledger()
+    given_back = {job.job_id: job.refunded for job in after.jobs if job.refunded}
+    assert given_back == {job_id: case.net for job_id, case in desk.cases.items() if case.net}
+    assert any(case.net for case in desk.cases.values()), "nothing was given back"
     assert check_growth(before, after) == []
     findings = check(site.printed(), sent, after, site.prices)
     denied = {job.title for job in after.jobs if job.state == "denied"} | station.canceled

@@ -13,11 +13,12 @@ from typing import Any, Self
 import httpx
 import sqlalchemy as sa
 
+from backend.access.settings import default_overdraft
 from backend.checker import model as outside
 from backend.db.engine import Database
 from backend.jobs.model import mark_names
 from backend.jobs.tables import job
-from backend.ledger.model import FUNDING, PRINTING, Kind
+from backend.ledger.model import DEFAULT_OVERDRAFT, FUNDING, PRINTING, Kind
 from backend.ledger.tables import account, account_stripe, transfer
 from backend.wire.pricing import CostRule, SimpleCost
 from tests.support.print_server import BIN, PrintServer
@@ -134,12 +135,13 @@ class Site(PrintServer):
 
 def read_ledger(conn: sa.Connection) -> outside.Ledger:
     """One committed snapshot in the checker's own words."""
+    default = default_overdraft(conn)
     stripes: dict[int, tuple[int, int]] = {}
     for row in conn.execute(sa.select(account_stripe)):
         credit, debit = stripes.get(row.account_id, (0, 0))
         stripes[row.account_id] = (credit + row.credits_posted, debit + row.debits_posted)
     return outside.Ledger(
-        accounts=tuple(_account(row, stripes) for row in conn.execute(sa.select(account))),
+        accounts=tuple(_account(row, stripes, default) for row in conn.execute(sa.select(account))),
         transfers=tuple(_transfer(row) for row in conn.execute(sa.select(transfer))),
         jobs=tuple(
             outside.LedgerJob(
@@ -157,7 +159,7 @@ def read_ledger(conn: sa.Connection) -> outside.Ledger:
     )
 
 
-def _account(row: sa.Row[*tuple[object, ...]], stripes: Mapping[int, tuple[int, int]]) -> outside.Account:
+def _account(row: sa.Row[*tuple[object, ...]], stripes: Mapping[int, tuple[int, int]], default: int) -> outside.Account:
     values = row._mapping
     system = values["account_id"] in (PRINTING, FUNDING)
     credit, debit = stripes.get(values["account_id"], (0, 0)) if system else (0, 0)
@@ -165,7 +167,7 @@ def _account(row: sa.Row[*tuple[object, ...]], stripes: Mapping[int, tuple[int, 
         account_id=values["account_id"],
         name=values["name"],
         restricted=values["restricted"],
-        overdraft=values["overdraft"],
+        overdraft=default if values["overdraft"] == DEFAULT_OVERDRAFT else values["overdraft"],
         credits_posted=values["credits_posted"] + credit,
         debits_posted=values["debits_posted"] + debit,
         debits_pending=values["debits_pending"],
