@@ -17,6 +17,7 @@ from backend.base import cli
 from backend.base.cli import Failure
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
+from backend.operations.progress import Progress
 from backend.people.bulk import MAX_ROWS, import_users
 from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble
 from backend.wire.pricing import minor_units
@@ -24,7 +25,6 @@ from backend.wire.userfile import PAPERCUT, FileRefused, read_listing, text_of
 
 BATCH: Final = MAX_ROWS
 MAX_TOLD: Final = 100
-TELL_EVERY_S: Final = 5.0  # where nobody sees a line that changes
 STAND_BACK: Final = 0.5  # of the time that a batch took
 
 
@@ -81,7 +81,7 @@ def _content(name: str) -> bytes:
 def _import(
     database: Database, rows: Sequence[ImportRow], options: argparse.Namespace, credit: int | None, person: str
 ) -> ImportAnswer:
-    progress = _Progress(len(rows))
+    progress, began_all_s = Progress(), time.monotonic()
     created = updated = unchanged = done = 0
     troubles: list[ImportTrouble] = []
     try:
@@ -101,7 +101,7 @@ def _import(
             unchanged += answer.unchanged
             troubles += answer.troubles
             done = min(start + BATCH, len(rows))
-            progress.tell(done)
+            progress.tell(_how_far(done, len(rows), time.monotonic() - began_all_s))
             if database.is_sqlite and not options.dry_run:
                 time.sleep(STAND_BACK * (time.monotonic() - began_s))
     except DatabaseAway as error:
@@ -112,32 +112,14 @@ def _import(
     return ImportAnswer(created=created, updated=updated, unchanged=unchanged, troubles=tuple(troubles))
 
 
+def _how_far(done: int, total: int, taken_s: float) -> str:
+    rate = max(1.0, done / max(0.001, taken_s))
+    return f"{done} of {total} users, {rate:.0f} a second, about {(total - done) / rate:.0f} s left"
+
+
 def _tell(troubles: Sequence[ImportTrouble]) -> None:
     for trouble in troubles[:MAX_TOLD]:
         who = f" ({trouble.name})" if trouble.name else ""
         print(f"line {trouble.row}{who}: {trouble.text}", file=sys.stderr)
     if len(troubles) > MAX_TOLD:
         print(f"… and {len(troubles) - MAX_TOLD} more", file=sys.stderr)
-
-
-class _Progress:
-    """How far it is: one line that changes on a terminal, now and then a line elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._live = sys.stderr.isatty()
-        self._began_s = self._told_s = time.monotonic()
-
-    def tell(self, done: int) -> None:
-        now_s = time.monotonic()
-        if not self._live and now_s < self._told_s + TELL_EVERY_S:
-            return
-        self._told_s = now_s
-        rate = done / max(0.001, now_s - self._began_s)
-        left_s = (self._total - done) / max(1.0, rate)
-        line = f"{done} of {self._total} users, {rate:.0f} a second, about {left_s:.0f} s left"
-        print(f"\r{line:<78}" if self._live else line, end="" if self._live else "\n", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._live:
-            print(f"\r{'':<78}\r", end="", file=sys.stderr, flush=True)

@@ -112,7 +112,8 @@ def test_with_and_without_the_namespace(site: Site, prefix: str) -> None:
         b"<methodCall><methodName>api.getTotalUsers</methodName></methodCall>",
         b"<methodCall><methodName>api.getTotalUsers</methodName><params><param><value><array><data/></array></value>"
         b"</param></params></methodCall>",
-        b"x" * 1_200_000,
+        b"<methodCall><methodName>a</methodName><params><param><value>" + b"x" * 10_000_000,
+        b"<a>" * 300_000,
     ],
 )
 def test_whatever_comes_the_answer_is_a_fault_with_status_200(site: Site, body: bytes) -> None:

@@ -188,6 +188,16 @@ LAUGHS = (
     + b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 30))
     + b"]><methodCall><methodName>&l29;</methodName></methodCall>"
 )
+QUADRATIC = (
+    b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 100_000 + b'">]><methodCall><methodName>m</methodName><params><param><value>'
+    + b"&a;" * 100_000
+    + b"</value></param></params></methodCall>"
+)  # fmt: skip
+EXTERNAL = (
+    b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><methodCall><methodName>m</methodName><params><param>'
+    b"<value>&a;</value></param></params></methodCall>"
+)
+PARAMETER = b'<!DOCTYPE x [<!ENTITY % a SYSTEM "http://127.0.0.1:1/x.dtd"> %a;]><methodCall/>'
 
 
 @pytest.mark.parametrize(
@@ -208,6 +218,11 @@ LAUGHS = (
         b"<methodCall><methodName>&x;</methodName></methodCall>",
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><methodCall><methodName>a</methodName></methodCall>',
         LAUGHS,
+        QUADRATIC,
+        EXTERNAL,
+        PARAMETER,
+        b"<a>" * 200_000,
+        b"<methodCall " + b" ".join(b'a%d=""' % n for n in range(50_000)) + b"></methodCall",
         params("<param/>"),
         params("<value>x</value>"),
         params("<param><value>x</value><value>y</value></param>"),
