@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from backend.access.audit import write_audit
 from backend.base.ids import uuid7
 from backend.db.bulk import write_rows
-from backend.db.dialect import CHUNK
+from backend.db.dialect import CHUNK, one_of
 from backend.db.engine import now_ms
 from backend.ledger.model import FUNDING, Kind
 from backend.ledger.tables import account, transfer
@@ -73,6 +73,7 @@ def import_users(
     """
     looked = [checked(row) for row in rows]
     good, doubled = without_doubles([row for row in looked if isinstance(row, ImportRow)])
+    _by_index(conn)
     if not dry_run:
         lock_names(conn, gives_alias=True)
     plan = _plan(conn, good, update=update, create=create, lock=not dry_run)
@@ -95,6 +96,15 @@ def import_users(
         unchanged=plan.unchanged,
         troubles=tuple(sorted(plan.troubles, key=lambda trouble: trouble.row)),
     )
+
+
+def _by_index(conn: sa.Connection) -> None:
+    """Rows are found by indexes, however small PostgreSQL takes the tables to be: a plan that was made and kept while
+    they were empty reads all of them for each batch once they are large."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(
+            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)"
+        )
 
 
 # ---------------------------------------------------------------- deciding
@@ -137,8 +147,9 @@ def _known(conn: sa.Connection, names: Sequence[str], lock: bool) -> dict[str, M
     found: dict[str, Mapping[str, Any]] = {}
     columns = (user.c.user_id, user.c.name, *(user.c[name] for name in _DETAILS))
     for start in range(0, len(names), CHUNK):
-        statement = sa.select(*columns).where(user.c.name.in_(names[start : start + CHUNK])).order_by(user.c.user_id)
-        for row in conn.execute(statement.with_for_update() if lock else statement).mappings():
+        some = one_of(conn, user.c.name, names[start : start + CHUNK])
+        statement = sa.select(*columns).where(some).order_by(user.c.user_id)
+        for row in conn.execute(statement.with_for_update(of=user) if lock else statement).mappings():
             found[row["name"]] = dict(row)
     return found
 
@@ -153,7 +164,7 @@ def _owners(conn: sa.Connection, rows: Sequence[ImportRow]) -> dict[tuple[str, s
     found = {(CARD, card): name for card, name in card_owners(conn, cards).items()}
     for start in range(0, len(aliases), CHUNK):
         some = sorted(aliases)[start : start + CHUNK]
-        for name in conn.scalars(sa.select(user.c.name).where(user.c.name.in_(some))):
+        for name in conn.scalars(sa.select(user.c.name).where(one_of(conn, user.c.name, some))):
             found[ALIAS, name] = name
     found |= {(ALIAS, name): name for name in names & aliases}
     return found | {(ALIAS, alias): name for alias, name in alias_owners(conn, aliases | names).items()}

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backend.db.dialect import CHUNK, insert_or_nothing
+from backend.db.dialect import CHUNK, insert_or_nothing, one_of
 from backend.people.errors import AliasTaken, CardTaken
 from backend.people.tables import user, user_identity
 
@@ -38,7 +38,7 @@ def alias_owners(conn: sa.Connection, names: Collection[str]) -> dict[str, str]:
     for some in _chunks(names):
         joined = user_identity.join(user, user.c.user_id == user_identity.c.user_id)
         statement = sa.select(user_identity.c.value, user.c.name).select_from(joined)
-        rows = conn.execute(statement.where(user_identity.c.kind == ALIAS, user_identity.c.value.in_(some)))
+        rows = conn.execute(statement.where(user_identity.c.kind == ALIAS, one_of(conn, user_identity.c.value, some)))
         found |= {row.value: row.name for row in rows}
     return found
 
@@ -51,9 +51,9 @@ def card_owners(conn: sa.Connection, cards: Collection[str]) -> dict[str, str]:
         written = sa.select(user.c.card_number, user.c.name).where(user.c.card_number != "")
         joined = user_identity.join(user, user.c.user_id == user_identity.c.user_id)
         noted = sa.select(user_identity.c.value, user.c.name).select_from(joined)
-        for row in conn.execute(written.where(user.c.card_number.in_(some))):
+        for row in conn.execute(written.where(one_of(conn, user.c.card_number, some))):
             found[row.card_number] = row.name
-        for row in conn.execute(noted.where(user_identity.c.kind == CARD, user_identity.c.value.in_(some))):
+        for row in conn.execute(noted.where(user_identity.c.kind == CARD, one_of(conn, user_identity.c.value, some))):
             found[row.value] = row.name
     return found
 
