@@ -204,7 +204,10 @@ def photograph_states(camera: Photographer) -> None:
             _database("pg-b", "single copy", lost, "warning", last_failover_at=NOW_MS - 200_000),
             _database("pg-c", "standby", "start failed, async", "warning", sync_state="async"),
         )
-        verdict = "Server app-5: gone for 3 min; 5 more to look at."
+        verdict = (
+            "Printing goes on on 2 of 3 print servers; 14 jobs wait to be charged: server app-5 does not answer"
+            " (gone for 3 min); 5 more to look at."
+        )
         view = large_topology((url,))
         changes = {"servers": servers, "databases": databases, "paused": True, "health": "error", "verdict": verdict}
         history = [_event(1, "database-changed", "pg-b", cause="failover from pg-a to pg-b", away_ms=9400)]

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from app.core.profiles import Profile, read_token, server_urls
+from app.views.money import AdjustDialog
 from backend.wire.messages import JobFacts, PrinterState, QueueReport, SetQueue, Supply
 from backend.wire.pricing import MediaCost, PageCost, SimpleCost, StandardCost
 from scripts.administration_pictures import photograph_administration
@@ -50,10 +51,28 @@ def photograph(camera: Photographer, profile: Profile, person: str) -> None:
     window.people.person.open_person(person)
     camera.wait("the person", lambda: window.people.person.jobs.rowCount() > 0)
     camera.take("look-up")
+    photograph_money(camera)
     window.people.search.field.setText("zzzz")
     camera.wait("nobody to be found", lambda: window.people.search.model.rowCount() == 0)
     camera.take("look-up-nobody")
     window.show_page(window.live)
+
+
+def photograph_money(camera: Photographer) -> None:
+    """The dialogs that move money, filled in."""
+    panel = camera.window.people.person
+    panel.adjust()
+    adjust = panel.dialog
+    if isinstance(adjust, AdjustDialog):
+        adjust.amount.setText("2.50")
+        camera.take("adjust")
+        adjust.reject()
+    charged = next((row for row in range(panel.jobs.rowCount()) if panel.jobs.index(row, 0).data() == "Completed"), 0)
+    panel.jobs_table.selectRow(charged)
+    panel.refund()
+    if panel.dialog is not None:
+        camera.take("refund")
+        panel.dialog.reject()
 
 
 def photograph_desk(camera: Photographer) -> None:
@@ -98,6 +117,7 @@ README: Final = {
     "print-log-light-1280x800.png": "console-print-log.png",
     "queue-prices-dark-1280x800.png": "console-prices.png",
     "look-up-light-1280x800.png": "console-person.png",
+    "adjust-dark-1280x800.png": "console-adjust.png",
 }
 
 # ---------------------------------------------------------------- a system to look at
