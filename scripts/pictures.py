@@ -65,6 +65,7 @@ def photograph_money(camera: Photographer) -> None:
     adjust = panel.dialog
     if isinstance(adjust, AdjustDialog):
         adjust.amount.setText("2.50")
+        adjust.reason.setText("Paper jam, third floor")
         camera.take("adjust")
         adjust.reject()
     charged = next((row for row in range(panel.jobs.rowCount()) if panel.jobs.index(row, 0).data() == "Completed"), 0)

@@ -76,7 +76,7 @@ class SettingDialog(Form):
         if told.form == "switch":
             self.switch = self.choice("&Value", {"true": "yes", "false": "no"}, view.value)
         else:
-            hint = "Something new; what is set is not shown" if view.secret else UNITS[told.form]
+            hint = "Something new, or empty; what is set is not shown" if view.secret else UNITS[told.form]
             self.value = self.field("&Value", as_typed(view, ledger), hint, secret=view.secret)
             self.value.setFocus()
         if not view.secret:

@@ -160,7 +160,7 @@ class ImportDialog(Form):
         self.say(
             "A table (CSV) whose first line names the columns: name, full_name, email, department, office, card_number,"
             " card_number2, alias, notes, disabled, restricted, balance, overdraft. An empty cell leaves a value as it"
-            " is; balance is what new users start with."
+            " is; balance, restricted and overdraft are for new users only."
         )
         self.browse_button = QPushButton("&Choose…")
         self.stop_button = QPushButton("Stop")
