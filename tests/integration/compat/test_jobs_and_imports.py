@@ -88,6 +88,7 @@ def test_nobody_unknown_is_charged_where_users_are_not_made_by_printing(
         assert api.processJob(TOKEN, f"user=also-{user},server=print-1,printer=Zebra,cost=1") is True
     finally:
         api.setConfigValue(TOKEN, key, "true")
+        wait_until(lambda: not refused_as_unknown(site, new_name()), 15, "unknown users were made again")
     assert units(site, user) == -10_000
 
 
