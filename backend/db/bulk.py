@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from backend.db.dialect import storable
+from backend.db.engine import Database, translated
 from backend.db.errors import DatabaseAway, DatabaseRefused
 from backend.db.url import DatabaseUrl
 
@@ -106,6 +107,20 @@ def restart_sequences(conn: sa.Connection, table: sa.Table, at_least: int) -> No
         if sequence is not None:
             newest = conn.scalar(sa.select(sa.func.max(column))) or 0
             conn.execute(sa.select(sa.func.setval(sequence, max(newest, at_least, 1), max(newest, at_least) > 0)))
+
+
+def tidy(database: Database, tables: Sequence[sa.Table]) -> None:
+    """After many rows were committed: what PostgreSQL would do by itself within the hour, so that look-ups are fast at
+    once (statistics, the visibility map, the summaries of the index over time). Raises DatabaseError: the rows are
+    there all the same."""
+    if database.is_sqlite:
+        return
+    with translated(), database.engine.connect() as conn:
+        session = conn.execution_options(isolation_level="AUTOCOMMIT")
+        session.exec_driver_sql("SET statement_timeout = 0")
+        for table in tables:
+            session.exec_driver_sql(f'VACUUM (ANALYZE) "{table.name}"')
+        session.invalidate()  # the session's settings go with it
 
 
 def _told(error: Exception) -> str:

@@ -29,7 +29,7 @@ from backend.cluster import history
 from backend.cluster.service import TAKEN_MS
 from backend.cluster.tables import cluster, cluster_event, member, term
 from backend.db import migrate
-from backend.db.bulk import patient, restart_sequences, take_long, write_rows
+from backend.db.bulk import patient, restart_sequences, take_long, tidy, write_rows
 from backend.db.engine import Database, DatabaseSettings, now_ms
 from backend.db.lockfile import ServerLock
 from backend.db.metadata import metadata
@@ -82,6 +82,8 @@ def run(options: argparse.Namespace, settings: DatabaseSettings, person: str) ->
                 return cli.EXIT_OK
             with _database(settings) as database:
                 generation = _restore(database, archive, options, person, progress)
+                progress.tell("restore: tidying the tables")
+                tidy(database, [table for table, _, _ in _plan(archive.manifest)])
     finally:
         progress.end()
     took_s = time.monotonic() - begun_s
@@ -156,9 +158,6 @@ def restore(conn: sa.Connection, archive: ArchiveReader, least: Marks, person: s
     migrate.make(conn)
     generation = max(manifest.generation + 1, least.generation)
     _begin_anew(conn, manifest, generation, max(manifest.term, least.term) + 1, person)
-    if conn.dialect.name == "postgresql":
-        progress.tell("restore: gathering statistics")
-        conn.exec_driver_sql("ANALYZE")
     return generation
 
 

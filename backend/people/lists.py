@@ -78,7 +78,8 @@ def list_people(
     now, keys = now_ms(conn), _KEYS[sort]
     statement = _passing(sa.select(user.c.user_id), sort, chosen, now)
     total: int | None = None
-    if words := typed(query):
+    words = typed(query)
+    if words:
         found = matching(conn, words)
         statement = statement.where(among(conn, user.c.user_id, found.user_ids))
         total = found.total if chosen == EVERYBODY else None
@@ -88,8 +89,12 @@ def list_people(
         total = int(conn.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar_one())
     order = [key.desc() if descending else key for key in keys]
     wanted = min(limit, MAX_LIMIT)
-    ids = conn.scalars(statement.order_by(*order).limit(wanted + 1).offset(offset)).all()
-    page = sa.select(*COLUMNS, *keys).select_from(WHO).where(user.c.user_id.in_(ids[:wanted]))
+    statement = statement.order_by(*order)
+    if words:  # all of the few, without a LIMIT: with one PostgreSQL may look for them along the index of the order
+        ids = conn.scalars(statement).all()[offset : offset + wanted + 1]
+    else:
+        ids = conn.scalars(statement.limit(wanted + 1).offset(offset)).all()
+    page = sa.select(*COLUMNS, *keys).select_from(WHO).where(among(conn, user.c.user_id, ids[:wanted]))
     rows = conn.execute(page.order_by(*order)).all()
     default = default_overdraft(conn)
     ends = _cursor(rows[-1][-len(keys) :]) if len(ids) > wanted else ""

@@ -40,13 +40,16 @@ def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tupl
     means many), and when that was (the database's clock)."""
     words = typed(query)
     # Names first, the rest of the row for those of the page only: a far page then walks one index.
-    page = sa.select(user.c.user_id).order_by(user.c.name).limit(min(limit, MAX_LIMIT)).offset(offset)
+    names, last = sa.select(user.c.user_id).order_by(user.c.name), offset + min(limit, MAX_LIMIT)
     if words:
         found = matching(conn, words)
-        page, total = page.where(among(conn, user.c.user_id, found.user_ids)), found.total
+        # All of the few, without a LIMIT: with one PostgreSQL may look for them along the index of names.
+        ids = conn.scalars(names.where(among(conn, user.c.user_id, found.user_ids))).all()[offset:last]
+        total = found.total
     else:
+        ids = conn.scalars(names.limit(last - offset).offset(offset)).all()
         total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
-    statement = sa.select(*COLUMNS).select_from(WHO).where(user.c.user_id.in_(page.scalar_subquery()))
+    statement = sa.select(*COLUMNS).select_from(WHO).where(among(conn, user.c.user_id, ids))
     rows = conn.execute(statement.order_by(user.c.name)).all()
     now, default = now_ms(conn), default_overdraft(conn)
     return tuple(user_view(row, now, default) for row in rows), total, now
