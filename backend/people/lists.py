@@ -9,6 +9,7 @@ Invariant: pages that are asked for one after another, each with the `next` of t
 there all the time exactly once.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -90,6 +91,7 @@ def list_people(
     order = [key.desc() if descending else key for key in keys]
     wanted = min(limit, MAX_LIMIT)
     statement = statement.order_by(*order)
+    ids: Sequence[int]
     if words:  # all of the few, without a LIMIT: with one PostgreSQL may look for them along the index of the order
         ids = conn.scalars(statement).all()[offset : offset + wanted + 1]
     else:
@@ -101,7 +103,7 @@ def list_people(
     return PeoplePage(tuple(user_view(row, now, default) for row in rows), total, ends, now)
 
 
-def _passing(statement: sa.Select[tuple[int]], sort: Sort, chosen: Filter, now: int) -> sa.Select[tuple[int]]:
+def _passing(statement: sa.Select[int], sort: Sort, chosen: Filter, now: int) -> sa.Select[int]:
     """The account is read only where it decides."""
     if sort == "balance" or chosen.restricted is not None or chosen.negative is not None:
         statement = statement.join(account, account.c.account_id == user.c.account_id)
