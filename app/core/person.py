@@ -93,8 +93,10 @@ def _why_denied(job: JobView, ledger: Ledger | None, past: Past, user: UserView 
     if left is None:
         return cost
     overdraft = user.overdraft if user is not None else 0
-    if left <= 0 and not overdraft:
-        return f"{cost}, {'nothing' if left == 0 else money(left, ledger)} was left"
+    if left < 0:
+        return f"{cost}, the account stood at {money(left, ledger)}"
+    if left == 0 and not overdraft:
+        return f"{cost}, nothing was left"
     more = f" and {money(overdraft, ledger)} overdraft" if overdraft else ""
     return f"{cost}, {money(left, ledger)}{more} was left"
 
@@ -146,7 +148,9 @@ def lower(text: str) -> str:
 def remark(job: JobView, ledger: Ledger | None, past: Past, user: UserView | None) -> str:
     """The most important line, short, for a table."""
     lines = why_lines(job, ledger, past, user)
-    marked = [text for tone, text in lines if not text.startswith(("Charged ", "Nothing was charged"))]
+    marked = [
+        text for tone, text in lines if not text.startswith(("Charged ", "Nothing was charged")) and tone != "waiting"
+    ]
     return marked[0].removeprefix("Denied: ").removeprefix("Held: ") if marked else ""
 
 

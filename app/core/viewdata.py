@@ -157,6 +157,8 @@ def verdict(state: State, now: float) -> Verdict:
     """One sentence for the whole cluster; what is wrong with the console's own view of it comes first."""
     connection, topology = state.connection, state.topology
     age = snapshot_age_s(state, now)
+    if connection.phase == "failed" and connection.code == "unauthenticated":
+        return Verdict("error", "The log-in has ended, or the access token is not accepted.", "Log in again to go on.")
     if connection.phase == "failed":
         return Verdict("error", f"{connection.reason or 'The connection failed'}.")
     if connection.phase == "connecting":

@@ -30,6 +30,13 @@ class UsersModel(QAbstractListModel):
         self._ledger = found.ledger if found is not None else None
         self.endResetModel()
 
+    def update_user(self, user: UserView) -> None:
+        """One of them was read again."""
+        rows = [row for row, known in enumerate(self._users) if known.name == user.name and known != user]
+        for row in rows:
+            self._users = (*self._users[:row], user, *self._users[row + 1 :])
+            self.dataChanged.emit(self.index(row, 0), self.index(row, 0))
+
     def user(self, row: int) -> UserView | None:
         return self._users[row] if 0 <= row < len(self._users) else None
 

@@ -23,7 +23,7 @@ from app.views.forms import Confirm, Form
 from app.views.parts import font
 from backend.wire.messages import Caller, LogInAnswer
 
-WIDEST = 290
+WIDEST = 190
 
 
 class WhoButton(QToolButton):
@@ -61,7 +61,8 @@ class WhoButton(QToolButton):
         now_ms = database_now_ms(state, time.monotonic(), int(time.time() * 1000))
         soon = ends_soon(caller, now_ms)
         text = who_text(caller) + (f" · {ends_text(caller, now_ms)}" if soon else "")
-        self.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, WIDEST))
+        who, _, rest = text.partition(" · ")
+        self.setText(f"{self.fontMetrics().elidedText(who, Qt.TextElideMode.ElideRight, WIDEST)} · {rest}")
         self.setToolTip(about(caller, state.ledger, now_ms))
         self.setAccessibleName(text)
         self.setAccessibleDescription(self.toolTip())

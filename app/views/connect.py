@@ -4,7 +4,7 @@ those who have one. The password is sent once and kept nowhere.
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from app.core.profiles import Profile, ProfileError, clean_token, server_urls
 from app.qt.login import LogInAttempt
@@ -39,7 +39,8 @@ class ConnectPane(QWidget):
         self.problem = label(theme, role="error", px=12.5)
         self.problem.setWordWrap(True)
         self._theme = theme
-        self._kinds = QStackedWidget()
+        self._kind = BY_NAME
+        self._kinds: tuple[QWidget, QWidget]
         self._complaint = ""
         self._build(theme)
         self._connect()
@@ -60,17 +61,18 @@ class ConnectPane(QWidget):
         hint = label(theme, "inkeeper-server token create --role helpdesk --name NAME", "muted", 11.5)
         hint.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         hint.setToolTip("Run this on a server to make a token; the last line it prints is the token")
-        self._kinds.addWidget(
-            _page(_captioned(theme, "&Name", self.name), _captioned(theme, "&Password", self.password))
+        self._kinds = (
+            _page(_captioned(theme, "&Name", self.name), _captioned(theme, "&Password", self.password)),
+            _page(_captioned(theme, "Access &token", self.token), hint),
         )
-        self._kinds.addWidget(_page(_captioned(theme, "Access &token", self.token), hint))
         inner = QVBoxLayout(card)
         inner.setContentsMargins(28, 26, 28, 24)
         inner.setSpacing(10)
         inner.addLayout(title)
         inner.addWidget(text)
         inner.addWidget(_captioned(theme, "Ser&vers", self.servers))
-        inner.addWidget(self._kinds)
+        for kind in self._kinds:
+            inner.addWidget(kind)
         inner.addWidget(self.remember)
         inner.addWidget(self.problem)
         inner.addSpacing(6)
@@ -89,7 +91,7 @@ class ConnectPane(QWidget):
     def _connect(self) -> None:
         self.connect_button.clicked.connect(self._ask)
         self.back_button.clicked.connect(self.dismissed)
-        self.other_button.clicked.connect(lambda: self.choose(1 - self._kinds.currentIndex()))
+        self.other_button.clicked.connect(lambda: self.choose(1 - self._kind))
         self.attempt.changed.connect(self._show)
         self.attempt.done.connect(self._logged_in)
         for field in (self.servers, self.name, self.password, self.token):
@@ -98,7 +100,9 @@ class ConnectPane(QWidget):
 
     def choose(self, kind: int) -> None:
         """By name and password, or by a token."""
-        self._kinds.setCurrentIndex(kind)
+        self._kind = kind
+        for place, page in enumerate(self._kinds):
+            page.setVisible(place == kind)
         self.connect_button.setText("&Log in" if kind == BY_NAME else "&Connect")
         self.other_button.setText("Use an &access token" if kind == BY_NAME else "Use n&ame and password")
         self.remember.setText(
@@ -125,7 +129,7 @@ class ConnectPane(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        fields = (self.servers, self.name, self.password) if self._kinds.currentIndex() == BY_NAME else (self.servers,)
+        fields = (self.servers, self.name, self.password) if self._kind == BY_NAME else (self.servers,)
         next((field for field in fields if not field.text()), fields[-1]).setFocus()
 
     def _complain(self, text: str) -> None:
@@ -138,14 +142,14 @@ class ConnectPane(QWidget):
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
         self._theme.tint(self.problem, "muted" if self.attempt.asking else "error")
-        self.connect_button.setEnabled(self.attempt.ready or self._kinds.currentIndex() == BY_TOKEN)
+        self.connect_button.setEnabled(self.attempt.ready or self._kind == BY_TOKEN)
 
     def _ask(self) -> None:
         if self.attempt.asking:
             return
         try:
             servers = server_urls(self.servers.text())
-            if self._kinds.currentIndex() == BY_TOKEN:
+            if self._kind == BY_TOKEN:
                 self._complain("")
                 self.asked.emit(Profile(servers, clean_token(self.token.text())), self.remember.isChecked())
                 return
@@ -175,7 +179,7 @@ def _captioned(theme: Theme, caption: str, field: QLineEdit) -> QWidget:
 
 def _page(*widgets: QWidget) -> QWidget:
     page = QWidget()
-    page.setLayout(column(*widgets, 1, spacing=10))
+    page.setLayout(column(*widgets, spacing=10))
     return page
 
 

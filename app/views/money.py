@@ -58,7 +58,7 @@ class MoneyForm(Form):
         about = label(self.theme, subject, "muted", 12.5)
         about.setWordWrap(True)
         self.body.insertWidget(0, about)
-        self.reason = self.field("&Reason", hint="Kept with the transfer, for the person and for the books")
+        self.reason = self.field("&Reason", hint="Why; it is kept in the books")
         self.reason.setMaxLength(MAX_REASON)
         reasons = self.session.desk.reasons
         completer = QCompleter(QStringListModel(list(reasons), self), self)

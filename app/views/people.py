@@ -81,6 +81,7 @@ class SearchPanel(Card):
         self.lookup.found.connect(self._found)
         self.lookup.failed.connect(self._failed)
         self.lookup.cleared.connect(self._nothing)
+        self._panel.seen.connect(self.model.update_user)
         self.results.clicked.connect(self._open)
         self.results.activated.connect(self._open)
 

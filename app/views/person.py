@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, get_args
 
-from PySide6.QtCore import QDateTime, QLocale, QPoint, Qt, QTimer
+from PySide6.QtCore import QDateTime, QLocale, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QDialog, QLabel, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
@@ -59,7 +59,9 @@ MOST_WHY: Final = 4
 
 
 class PersonPanel(QWidget):
-    """The person that was opened, or what stands there instead."""
+    """The person that was opened, or what stands there instead. `seen` brings a UserView each time one was read."""
+
+    seen = Signal(object)
 
     def __init__(self, theme: Theme, actions: Actions, session: Session) -> None:
         super().__init__()
@@ -94,10 +96,10 @@ class PersonPanel(QWidget):
 
     def _build(self, theme: Theme) -> None:
         self.jobs_table.setModel(self.jobs)
-        self.jobs_table.lay_out({STATE: 116, QUEUE: 92, IMPRESSIONS: 56, COST: 92, REMARK: 236, AGE: 58}, TITLE, 130)
+        self.jobs_table.lay_out({STATE: 116, QUEUE: 92, IMPRESSIONS: 56, COST: 100, REMARK: 228, AGE: 58}, TITLE, 130)
         self.jobs_table.setColumnHidden(USER, True)
         self.transfers_table.setModel(self.transfers)
-        self.transfers_table.lay_out({WHEN: 116, WHY: 150, AMOUNT: 104, BALANCE: 104, WHO: 96}, NOTE, 150)
+        self.transfers_table.lay_out({WHEN: 116, WHY: 132, AMOUNT: 116, BALANCE: 116, WHO: 84}, NOTE, 150)
         for table in (self.jobs_table, self.transfers_table):
             table.setItemDelegate(CellDelegate(theme, table))
             table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -200,6 +202,7 @@ class PersonPanel(QWidget):
         self._read, self._trouble = read, None
         self._show(fresh)
         user = read.value.user
+        self.seen.emit(user)
         if isinstance(self.dialog, AdjustDialog | ReverseDialog):
             self.dialog.show_user(user)
         elif isinstance(self.dialog, RefundDialog):
@@ -311,8 +314,9 @@ class PersonPanel(QWidget):
         if self._trouble is not None:
             text += f"  —  {self._trouble.title.lower()} now, these values may be out of date"
         self._source.setText(text)
-        self._theme.tint(self._source, "warning" if old else "muted")
-        self._source_mark.show_tone("warning" if old else "ok", "old" if old else "fresh")
+        doubtful = old or self._trouble is not None
+        self._theme.tint(self._source, "warning" if doubtful else "muted")
+        self._source_mark.show_tone("warning" if doubtful else "ok", "old" if doubtful else "fresh")
 
     def _show_limits(self) -> None:
         state = self._session.store.state

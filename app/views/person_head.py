@@ -34,18 +34,23 @@ class Initials(QWidget):
             painter.end()
 
 
+LONG = 10
+
+
 class Figure(QWidget):
-    """A number with its name above it."""
+    """A number with its name above it; a long one is written smaller."""
 
     def __init__(self, theme: Theme, name: str, px: int = 16) -> None:
         super().__init__()
         self._theme = theme
         self._name = name
+        self._px = px
         self._value = label(theme, "–", px=px, bold=True)
         self.setLayout(column(label(theme, name, "muted", 11.5), self._value, spacing=2))
 
     def show_value(self, text: str, role: str = "text") -> None:
         self._value.setText(text)
+        self._value.setFont(font(self._value.font(), max(14, self._px * min(1.0, LONG / max(1, len(text)))), bold=True))
         self._theme.tint(self._value, role)
         self.setAccessibleName(f"{self._name}: {text}")
 
@@ -88,7 +93,7 @@ class PersonHead(Card):
         top = row(self._initials, spacing=14)
         top.addLayout(column(self._name, self._subtitle, spacing=2), 1)
         top.addLayout(self._chip_row)
-        numbers = row(spacing=30)
+        numbers = row(spacing=26)
         for figure in (self.balance, *self.figures.values()):
             numbers.addWidget(figure, 0, Qt.AlignmentFlag.AlignTop)
         numbers.addStretch(1)
@@ -109,7 +114,7 @@ class PersonHead(Card):
         self._subtitle.show_text(person_subtitle(user))
         self._show_chips(person)
         quiet = "muted" if old else "text"
-        self.balance.show_value(money(user.balance, ledger), "error" if user.balance < 0 else quiet)
+        self.balance.show_value(money(user.balance, ledger), "error" if user.balance < 0 and not old else quiet)
         pages = count_text(user.print_impressions, "page", "pages")
         values = (
             money(user.available, ledger),
