@@ -6,6 +6,7 @@ documents to docs/images. With `--server URL --token-file FILE` the pictures are
 
 import argparse
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,52 @@ def photograph_desk(camera: Photographer) -> None:
             camera.take("queue")
             break
     window.live.topology.details.dismiss()
+
+
+def photograph_safety(camera: Photographer, system: System) -> None:
+    """A person of the help desk logs in and moves money: what is told, also while a server is silent."""
+    window, session = camera.window, camera.session
+    system.operator("maria", "helpdesk", "a password of the pictures", "Maria Berg", each=200_000, day=1_000_000)
+    pane, panel = window.connect_pane, window.people.person
+    window.ask_connection()
+    pane.choose(0)
+    pane.servers.setText(system.url)
+    pane.name.setText("maria")
+    pane.password.setText("wrong")
+    pane.connect_button.click()
+    camera.wait("the refusal", lambda: "wrong" in pane.problem.text())
+    camera.take("log-in-refused")
+    pane.password.setText("a password of the pictures")
+    pane.connect_button.click()
+    camera.wait("the log-in", lambda: session.desk.why_not() == "")
+    window.actions_["find"].trigger()
+    window.people.search.field.setText("wei")
+    panel.open_person("wei")
+    camera.wait("the person", lambda: panel.jobs.rowCount() > 0)
+    denied = [row for row in range(panel.jobs.rowCount()) if panel.jobs.index(row, 0).data() == "Denied"]
+    panel.jobs_table.selectRow(denied[0])
+    camera.take("why-denied")
+    window.actions_["adjust"].trigger()
+    form = panel.dialog
+    assert isinstance(form, AdjustDialog)
+    form.amount.setText("2.50")
+    form.reason.setText("Cash at the desk")
+    form.act_button.click()
+    camera.wait("the answer", lambda: panel.told.accessibleName().startswith("Adjusted"))
+    camera.take("adjusted")
+    system.server.signal(signal.SIGSTOP)
+    try:
+        window.actions_["adjust"].trigger()
+        form = panel.dialog
+        assert isinstance(form, AdjustDialog)
+        form.amount.setText("−0.40")
+        form.reason.setText("Printed for somebody else")
+        form.act_button.click()
+        camera.wait("no answer", lambda: panel.told.accessibleName().startswith("Unknown"))
+        camera.take("unknown")
+    finally:
+        system.server.signal(signal.SIGCONT)
+    camera.wait("the answer", lambda: panel.told.accessibleName().startswith("Adjusted"))
 
 
 def photograph_trouble(camera: Photographer, system: System) -> None:
@@ -249,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with own_system() as system:
             photograph(camera, Profile((system.url,), system.helpdesk), options.person)
             photograph_administration(camera, system)
+            photograph_safety(camera, system)
             photograph_trouble(camera, system)
         photograph_cluster(camera)
         photograph_states(camera)

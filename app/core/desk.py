@@ -131,8 +131,8 @@ def _one(item: Item, ledger: Ledger | None) -> tuple[Tone, str]:
         case _ if item.barred:
             return "warning", f"Waits for {item.entry.owner.name} to log in again: {which}. {item.text}."
         case "unknown":
-            text = f"Unknown whether {which} was {DONE[verb].lower()}: {_why_unknown(item)}"
-            return "warning", f"{text}. It is asked again under the same id."
+            text = f"Unknown whether {which} was {DONE[verb].lower()}; it is asked again under the same id"
+            return "warning", f"{text}: {_why_unknown(item)}."
         case _:
             return "waiting", f"{ASKING[verb]} {which} …"
 

@@ -40,7 +40,7 @@ class ConnectPane(QWidget):
         self.problem.setWordWrap(True)
         self._theme = theme
         self._kind = BY_NAME
-        self._kinds: tuple[QWidget, QWidget]
+        self._kinds: tuple[tuple[QWidget, ...], ...] = ()
         self._complaint = ""
         self._build(theme)
         self._connect()
@@ -62,17 +62,16 @@ class ConnectPane(QWidget):
         hint.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         hint.setToolTip("Run this on a server to make a token; the last line it prints is the token")
         self._kinds = (
-            _page(_captioned(theme, "&Name", self.name), _captioned(theme, "&Password", self.password)),
-            _page(_captioned(theme, "Access &token", self.token), hint),
+            (*_captioned(theme, "&Name", self.name), *_captioned(theme, "&Password", self.password)),
+            (*_captioned(theme, "Access &token", self.token), hint),
         )
         inner = QVBoxLayout(card)
         inner.setContentsMargins(28, 26, 28, 24)
-        inner.setSpacing(10)
+        inner.setSpacing(8)
         inner.addLayout(title)
         inner.addWidget(text)
-        inner.addWidget(_captioned(theme, "Ser&vers", self.servers))
-        for kind in self._kinds:
-            inner.addWidget(kind)
+        for widget in (*_captioned(theme, "Ser&vers", self.servers), *self._kinds[BY_NAME], *self._kinds[BY_TOKEN]):
+            inner.addWidget(widget)
         inner.addWidget(self.remember)
         inner.addWidget(self.problem)
         inner.addSpacing(6)
@@ -101,8 +100,9 @@ class ConnectPane(QWidget):
     def choose(self, kind: int) -> None:
         """By name and password, or by a token."""
         self._kind = kind
-        for place, page in enumerate(self._kinds):
-            page.setVisible(place == kind)
+        for place, widgets in enumerate(self._kinds):
+            for widget in widgets:
+                widget.setVisible(place == kind)
         self.connect_button.setText("&Log in" if kind == BY_NAME else "&Connect")
         self.other_button.setText("Use an &access token" if kind == BY_NAME else "Use n&ame and password")
         self.remember.setText(
@@ -167,20 +167,12 @@ class ConnectPane(QWidget):
         self.asked.emit(Profile(server_urls(self.servers.text()), answer.token, answer.name), self.remember.isChecked())
 
 
-def _captioned(theme: Theme, caption: str, field: QLineEdit) -> QWidget:
-    """A field with its caption above it."""
+def _captioned(theme: Theme, caption: str, field: QLineEdit) -> tuple[QWidget, QWidget]:
+    """A caption, and the field that comes below it."""
     text = label(theme, caption, bold=True)
     text.setTextFormat(Qt.TextFormat.AutoText)
     text.setBuddy(field)
-    holder = QWidget()
-    holder.setLayout(column(text, field, spacing=5))
-    return holder
-
-
-def _page(*widgets: QWidget) -> QWidget:
-    page = QWidget()
-    page.setLayout(column(*widgets, spacing=10))
-    return page
+    return text, field
 
 
 def _field(placeholder: str) -> QLineEdit:

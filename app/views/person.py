@@ -314,7 +314,7 @@ class PersonPanel(QWidget):
         if self._trouble is not None:
             text += f"  —  {self._trouble.title.lower()} now, these values may be out of date"
         self._source.setText(text)
-        doubtful = old or self._trouble is not None
+        doubtful = old or self._trouble is not None or self._session.store.state.connection.phase != "live"
         self._theme.tint(self._source, "warning" if doubtful else "muted")
         self._source_mark.show_tone("warning" if doubtful else "ok", "old" if doubtful else "fresh")
 

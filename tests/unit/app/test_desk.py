@@ -48,7 +48,8 @@ def test_only_an_answer_makes_it_done() -> None:
     lost = replace(asked, phase="unknown", text="a:9191: did not answer in time")
     tone, text = sentence([done, refused, lost])
     assert (tone, "1 unknown" in text) == ("warning", True)
-    assert sentence([lost])[1].startswith("Unknown whether “Essay” of mira was canceled: a:9191: did not answer")
+    wanted = "Unknown whether “Essay” of mira was canceled; it is asked again under the same id: a:9191: did not answer"
+    assert sentence([lost])[1].startswith(wanted)
 
 
 def test_money_is_told_with_its_sign_and_the_new_balance() -> None:
