@@ -158,6 +158,15 @@ def open_text(items: Sequence[Item]) -> str:
     return f"{count_text(count, 'command', 'commands')} not answered yet" if count else ""
 
 
+def foreign_text(items: Sequence[Item]) -> str:
+    """Whose commands wait on this computer for their owners, "" for nobody's."""
+    if not items:
+        return ""
+    names = ", ".join(dict.fromkeys(item.entry.owner.name for item in items))
+    waits = "command waits" if len(items) == 1 else "commands wait"
+    return f"{len(items):,} {waits} on this computer until {names} logs in"
+
+
 def job_facts(job: JobView, ledger: Ledger | None) -> str:
     """A job in one line, for the question whether it is to be canceled."""
     pages = count_text(job.impressions, "page", "pages")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog, QLineEdit, QMenu, QToolButton, QWidget
 
-from app.core.desk import open_text
+from app.core.desk import foreign_text, open_text
 from app.core.login import about, ends_soon, ends_text, who_text
 from app.core.profiles import Profile
 from app.core.queries import change_password, log_out
@@ -63,7 +63,8 @@ class WhoButton(QToolButton):
         text = who_text(caller) + (f" · {ends_text(caller, now_ms)}" if soon else "")
         who, _, rest = text.partition(" · ")
         self.setText(f"{self.fontMetrics().elidedText(who, Qt.TextElideMode.ElideRight, WIDEST)} · {rest}")
-        self.setToolTip(about(caller, state.ledger, now_ms))
+        foreign = foreign_text(self._session.desk.foreign)
+        self.setToolTip("\n".join(line for line in (about(caller, state.ledger, now_ms), foreign) if line))
         self.setAccessibleName(text)
         self.setAccessibleDescription(self.toolTip())
         if soon != self._soon:

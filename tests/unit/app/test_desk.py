@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.core.commands import Maker, act_on_job, adjust, job_ending, money_ending
-from app.core.desk import able, job_facts, listed, sentence, why_not
+from app.core.desk import able, foreign_text, job_facts, listed, sentence, why_not
 from app.core.outbox import Item, Owner, Verb
 from app.core.reducer import Rights
 from backend.wire.messages import JobActionAnswer, JobView, MoneyAnswer
@@ -61,6 +61,11 @@ def test_money_is_told_with_its_sign_and_the_new_balance() -> None:
     refused = Item(adjust(by, "mira", -25_000, "jam"), phase="refused", ending=ending, text=ending.text)
     wanted = "Not adjusted: −2.50 EUR for mira. That would be more than you may move in a day."
     assert sentence([refused], LEDGER) == ("error", wanted)
+
+
+def test_what_waits_for_somebody_else_is_told_without_what_it_is() -> None:
+    assert foreign_text([]) == ""
+    assert foreign_text([item("cancel")]) == "1 command waits on this computer until maria logs in"
 
 
 def test_a_job_in_one_line_and_many_in_few() -> None:

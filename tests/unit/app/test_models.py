@@ -1,10 +1,12 @@
 """Qt models keep Qt's rules while rows come, change and go (Qt's own tester watches), and say the right words."""
 
+import msgspec
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
 from app.core.topology import build
+from app.core.viewdata import money
 from app.models import jobs as columns
 from app.models.jobs import JobsModel
 from app.models.roles import ID, TONE
@@ -173,3 +175,45 @@ def test_queues_of_an_unknown_print_server_are_not_lost(qtbot: QtBot) -> None:
     last = model.index(model.rowCount() - 1, NAME)
     assert model.index(0, NAME, last).data() == "orphan"
     assert last.siblingAtColumn(DETAIL).data() == "1 of 1 tracked"
+
+
+def test_older_transfers_come_page_by_page_and_stay_while_the_newest_are_read_again(qtbot: QtBot) -> None:
+    every = transfers(40)
+    asked: list[str] = []
+    model = TransfersModel(fetch=asked.append)
+    watched(model)
+    model.show_transfers(every[:10], LEDGER)
+    model.fetchMore(QModelIndex())
+    assert asked == [str(every[9].sequence)]
+    model.add_page(asked[0], every[10:20])
+    assert texts(model, BALANCE) == [money(found.balance, LEDGER) for found in every[:20]]
+    model.show_transfers((msgspec.structs.replace(every[0], reversed=True), *every[1:10]), LEDGER)
+    assert model.rowCount() == 20
+    assert model.index(0, WHY).data().endswith(", undone")
+    model.add_page("1", every[20:])  # an answer to a question of before
+    assert model.rowCount() == 20
+    model.add_page(str(every[19].sequence), ())
+    assert model.past().whole
+    assert not model.canFetchMore(QModelIndex())
+
+
+def test_a_window_that_does_not_reach_what_is_known_begins_anew(qtbot: QtBot) -> None:
+    every = transfers(40)
+    model = TransfersModel(fetch=lambda _: None)
+    watched(model)
+    model.show_transfers(every[30:], LEDGER)
+    model.show_transfers(every[:10], LEDGER)
+    assert model.rowCount() == 10
+    assert not model.past().whole
+
+
+def test_somebody_read_again_changes_in_the_list_and_numbers_name_one_person(qtbot: QtBot) -> None:
+    model = UsersModel()
+    watched(model)
+    found = people()
+    model.show_found(UserList(users=found, total=len(found), ledger=LEDGER, as_of=NOW_MS), "mir")
+    model.update_user(msgspec.structs.replace(found[0], balance=5))
+    assert model.user(0) == msgspec.structs.replace(found[0], balance=5)
+    assert model.row_of_number("mirko") == 2
+    assert model.row_of_number("04712290") == -1  # several have it
+    assert model.row_of_number("mir") == -1

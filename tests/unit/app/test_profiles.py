@@ -14,6 +14,8 @@ from app.core.profiles import (
     Profile,
     ProfileError,
     clean_token,
+    forget_token,
+    outbox_file,
     read_token,
     resolve,
     save,
@@ -149,3 +151,26 @@ def test_a_full_disk_or_read_only_folder_is_one_line(tmp_path: Path) -> None:
 
 def test_a_pasted_token_loses_its_line_end() -> None:
     assert clean_token("  ik_abc\n") == "ik_abc"
+
+
+def test_who_logged_out_is_asked_for_the_password_only(tmp_path: Path) -> None:
+    section = ConsoleSection(("http://a:9191",), str(tmp_path / "console.token"), login="maria")
+    assert resolve(section) == Profile(("http://a:9191",), "", "maria")
+    save(ConsoleSettings(section), "ik_one", tmp_path / "console.toml")
+    assert resolve(section) == Profile(("http://a:9191",), "ik_one", "maria")
+    assert load(ConsoleSettings, tmp_path / "console.toml", {}).console.login == "maria"
+    forget_token(section, "ik_another")
+    assert (tmp_path / "console.token").exists()
+    forget_token(section, "ik_one")
+    assert resolve(section) == Profile(("http://a:9191",), "", "maria")
+    forget_token(section, "ik_one")
+    with pytest.raises(ProfileError, match="cannot be read"):
+        resolve(ConsoleSection(("http://a:9191",), str(tmp_path / "console.token")))
+
+
+def test_the_outbox_is_one_for_each_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    one, other = outbox_file(tmp_path / "a.toml"), outbox_file(tmp_path / "b.toml")
+    assert one != other
+    assert one == outbox_file(tmp_path / "a.toml")
+    assert one.parent == tmp_path / "state" / "inkeeper"
