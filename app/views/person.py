@@ -48,6 +48,8 @@ from backend.wire.messages import JobView, TransferView
 
 REREAD_S: Final = 4.0
 BURST_MS: Final = 300
+SURE_S: Final = 3.0
+"""What was read so short a time ago is true though the connection is being made anew."""
 CHOICES: Final[dict[Choice, str]] = {"all": "All jobs", "held": "Held", "look": "To look at"}
 JOB_DEEDS: Final[dict[Name, tuple[Verb, str]]] = {
     "release_jobs": ("release", "Release"),
@@ -314,7 +316,8 @@ class PersonPanel(QWidget):
         if self._trouble is not None:
             text += f"  —  {self._trouble.title.lower()} now, these values may be out of date"
         self._source.setText(text)
-        doubtful = old or self._trouble is not None or self._session.store.state.connection.phase != "live"
+        cut_off = self._session.store.state.connection.phase != "live" and age >= SURE_S
+        doubtful = old or cut_off or self._trouble is not None
         self._theme.tint(self._source, "warning" if doubtful else "muted")
         self._source_mark.show_tone("warning" if doubtful else "ok", "old" if doubtful else "fresh")
 
