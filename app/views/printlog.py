@@ -58,7 +58,7 @@ from backend.wire.messages import JobList
 BURST_MS: Final = 300
 WATCH_MS: Final = 100
 WIDTHS: Final = {
-    WHEN: 120, USER: 74, PAGES: 56, COLOR: 60, SIDES: 78, MEDIA: 48, COST: 84, CHARGED: 84, REFUNDED: 80, STATE: 106,
+    WHEN: 120, USER: 74, PAGES: 56, COLOR: 60, SIDES: 78, MEDIA: 56, COST: 84, CHARGED: 84, REFUNDED: 80, STATE: 106,
     WHY: 120, QUEUE: 94,
 }  # fmt: skip
 ANY: Final = ""

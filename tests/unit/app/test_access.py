@@ -1,5 +1,7 @@
 """Who may log in, tokens, the audit log, settings and users, in words."""
 
+import asyncio
+
 import pytest
 
 from app.core.access import (
@@ -16,13 +18,16 @@ from app.core.access import (
 )
 from app.core.costs import AmountError
 from app.core.pages import PAGES, shown_to
+from app.core.queries import read_rights
 from app.core.users import Import, standing, summary, touched, troubles_csv, until_ms
 from backend.access.settings import KNOWN
 from backend.wire.messages import (
     AuditEntry,
+    Caller,
     ImportTrouble,
     OperatorList,
     OperatorView,
+    Plan,
     Role,
     SettingView,
     TokenView,
@@ -127,3 +132,24 @@ def test_what_came_of_an_import() -> None:
         "Stopped after 5 of 9 rows: 0 created, 5 changed, 0 unchanged.",
     )
     assert troubles_csv(told.troubles) == "line,name,why\r\n3,'=x,no\r\n"
+
+
+class Asked:
+    """A server that tells a role and notes what it was asked."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.paths: list[str] = []
+
+    async def call(self, method: str, path: str, *_: object, **__: object) -> Caller | Plan:
+        self.paths.append(f"{method} {path}")
+        return Caller(role=self.role, name="x") if path == "me" else Plan(action="resume", subject="")
+
+
+@pytest.mark.parametrize(("role", "asks"), [("helpdesk", 1), ("auditor", 1), ("admin", 2)])
+def test_nobody_is_refused_only_for_being_asked_what_they_may(role: Role, asks: int) -> None:
+    """A refusal is written down; the console must not make some by itself."""
+    client = Asked(role)
+    rights = asyncio.run(read_rights(client))  # type: ignore[arg-type]
+    assert rights is not None
+    assert (len(client.paths), rights.allowed) == (asks, role == "admin")
