@@ -1,9 +1,6 @@
 """The topology as this server sees it: read at most a few times a second however many consoles ask, and watched while
 somebody listens, so that a change is told within about a second.
 
-What was printed on each queue is summed over the whole history of jobs; the sum is kept for twenty times as long as it
-took to make, which keeps it fresh where the history is short and cheap where it is long.
-
 While the database is away the picture says so within a few seconds, shows what Patroni tells, and the rest as it was
 last known (`cluster.away`). So that something is known then, it is read now and then though nobody listens.
 """
@@ -15,6 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from backend.api.totals import QueueTotals
 from backend.base.clock import Clock
 from backend.cluster import away as without_database
 from backend.cluster import databases, topology
@@ -26,7 +24,6 @@ from backend.cluster.patroni import Patroni, Seen
 from backend.cluster.service import read_snapshot
 from backend.db.engine import Database, now_ms
 from backend.db.errors import DatabaseAway, DatabaseError
-from backend.jobs.queries import queue_totals
 from backend.printers.model import ProviderSeen
 from backend.printers.queries import Totals, list_providers, list_queues
 from backend.wire.messages import Event, Ledger, QueueView, Topology
@@ -39,11 +36,6 @@ REMEMBER_S = 30.0
 WATCH_S = 1.0
 WATCH_FACTOR = 20.0
 WATCH_LONGEST_S = 2.5
-TOTALS_FACTOR = 20.0
-TOTALS_LONGEST_S = 300.0
-TOTALS_WAIT_S = 1.0
-TOTALS_AGAIN_S = 5.0
-SUM_WITHIN_S = 4.0
 
 
 class Picture:
@@ -63,9 +55,7 @@ class Picture:
         self._kept_until_s = 0.0
         self._known: Topology | None = None  # the last that the database told, and when
         self._known_at_s = float("-inf")
-        self._totals: Totals = {}
-        self._totals_until_s = float("-inf")
-        self._summing: asyncio.Task[None] | None = None
+        self._totals = QueueTotals(database, clock)
         self._told = b""
         self._task: asyncio.Task[None] | None = None
 
@@ -73,10 +63,10 @@ class Picture:
         self._task = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
-        tasks = [task for task in (self._task, self._summing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._totals.close()
 
     async def topology(self) -> Topology:
         """The picture, at most KEEP_S old; also while the database is away."""
@@ -88,31 +78,12 @@ class Picture:
 
     async def queues(self, queue_id: int | None = None) -> tuple[QueueView, ...]:
         """The queues as they are now, with what was printed on them. Raises DatabaseAway."""
-        return await self._database.run(list_queues, await self._current_totals(), queue_id)
-
-    async def _current_totals(self) -> Totals:
-        """The sums; older ones where new ones take long."""
-        if self._clock.monotonic_s() >= self._totals_until_s and (self._summing is None or self._summing.done()):
-            self._summing = asyncio.create_task(self._sum())
-        if self._summing is not None:
-            await asyncio.wait([self._summing], timeout=TOTALS_WAIT_S)
-        return self._totals
-
-    async def _sum(self) -> None:
-        begun_s = self._clock.monotonic_s()
-        try:
-            self._totals = await self._database.look(SUM_WITHIN_S, queue_totals)
-        except DatabaseError as error:
-            log.debug("what was printed cannot be summed: %s", error)
-            self._totals_until_s = self._clock.monotonic_s() + TOTALS_AGAIN_S
-        else:
-            ended_s = self._clock.monotonic_s()
-            self._totals_until_s = ended_s + min(TOTALS_LONGEST_S, TOTALS_FACTOR * (ended_s - begun_s) - 0.2)
+        return await self._database.run(list_queues, await self._totals.current(), queue_id)
 
     async def _read(self) -> Topology:
         looking = asyncio.create_task(self._patroni.look())
         try:
-            totals = await self._current_totals()
+            totals = await self._totals.current()
             reading = await self._database.look(READ_WITHIN_S, read, totals, self._agent.snapshot.heartbeat_s)
         except DatabaseAway as error:
             log.debug("the picture is drawn without the database: %s", error)

@@ -109,10 +109,24 @@ def describe_jobs(conn: sa.Connection, job_ids: Sequence[str]) -> list[JobView]:
     return found
 
 
-def queue_totals(conn: sa.Connection) -> dict[int, tuple[int, int]]:
-    """For each queue: jobs that printed something, and their impressions. Reads the whole history."""
+def page_end(conn: sa.Connection, start: str, last: str, rows: int) -> str:
+    """The id that stands `rows` jobs behind `start` ("": the first), or `last` where that comes before it."""
+    found = sa.select(job.c.job_id).where(job.c.job_id < last).order_by(job.c.job_id).offset(rows).limit(1)
+    if start:
+        found = found.where(job.c.job_id >= start)
+    return conn.scalar(found) or last
+
+
+def queue_totals(conn: sa.Connection, start: str = "", end: str = "") -> dict[int, tuple[int, int]]:
+    """For each queue: jobs that printed something, and their impressions; of the jobs from `start` to before `end`
+    ("": not bounded)."""
     printed = sa.select(job.c.queue_id, sa.func.count(), sa.func.sum(job.c.counted_impressions))
-    rows = conn.execute(printed.where(job.c.counted_impressions > 0).group_by(job.c.queue_id))
+    printed = printed.where(job.c.counted_impressions > 0)
+    if start:
+        printed = printed.where(job.c.job_id >= start)
+    if end:
+        printed = printed.where(job.c.job_id < end)
+    rows = conn.execute(printed.group_by(job.c.queue_id))
     return {int(row[0]): (int(row[1]), int(row[2])) for row in rows}
 
 

@@ -1,6 +1,6 @@
 """Reading queues and providers. Functions of a connection, run by `Database.run`.
 
-What was printed on each queue is summed over its jobs (`queue_totals`), which grows with the history: callers keep it
+What was printed on each queue is summed over its jobs (`queue_totals`), of which there are many: callers keep it
 for a while instead of asking each time.
 """
 
