@@ -92,6 +92,7 @@ class Journal:
             for _, record, future in waiting:
                 if done and self.records.get(record.job_id) is before[record.job_id]:
                     self.keep(record)
+                    before[record.job_id] = record  # two of one job may be in one batch: the newer one counts
                 future.set(done)
             if not done:
                 self._soon = {**soon, **self._soon}
