@@ -3,7 +3,7 @@
 Several users print through real CUPS, some at the edge of their credit, while daemon, backend, server and cupsd are
 killed with SIGKILL at random moments. On one queue jobs wait to be released, and somebody releases them or takes them
 back; on another they wait for a server while none answers. Somebody
-gives back what jobs cost, and undoes some of that. Then, once quiet, what lies in the printers' spools must be
+gives back what jobs cost, and undoes some of that; somebody logs in, rightly and wrongly. Then, once quiet, what lies in the printers' spools must be
 what was charged, to the minor unit. The seed decides documents, users and kills; the moment within a job is the
 machine's.
 """
@@ -26,6 +26,7 @@ from backend.client.client import ApiClient
 from backend.wire.messages import QueueList, SetQueue
 from tests.support.documents import GREY, write_pdf
 from tests.support.folders import scratch_folder
+from tests.support.login_desk import LoginDesk
 from tests.support.processes import Failed, run
 from tests.support.refund_desk import RefundDesk
 from tests.support.release_station import ReleaseStation
@@ -118,13 +119,22 @@ def campaign(site: Site, seed: int, jobs: int, folder: Path) -> tuple[Findings, 
     before = site.ledger()
     nemesis = Nemesis(site, random.Random(seed + 1), jobs // JOBS_A_KILL)
     desk = RefundDesk([site.url], token, seed)
-    with ReleaseStation([site.url], token, seed) as station, desk, concurrent.futures.ThreadPoolExecutor(4) as people:
+    password = f"password {seed}"
+    site.server_command("operator", "create", "--role", "helpdesk", "--name", "maria", typed=f"{password}\n")
+    logins = LoginDesk([site.url], "maria", password)
+    with (
+        ReleaseStation([site.url], token, seed) as station,
+        desk,
+        logins,
+        concurrent.futures.ThreadPoolExecutor(4) as people,
+    ):
         sending = people.submit(_send_all, site, files, jobs, rng)
         nemesis.kill_while(lambda: not sending.done() or not site.is_printed())
         sent = sending.result()
         site.wait_until_quiet()
         sent = [replace(wish, canceled=wish.key in station.canceled) for wish in sent]
     assert station.released, "nobody released anything"
+    assert min(logins.counts[what] for what in ("right", "wrong", "known")), logins.counts
     after = site.ledger()
     given_back = {job.job_id: job.refunded for job in after.jobs if job.refunded}
     assert given_back == {job_id: case.net for job_id, case in desk.cases.items() if case.net}

@@ -79,9 +79,10 @@ class Site(PrintServer):
 
     # ---------------------------------------------------------------- using it
 
-    def server_command(self, *words: str) -> str:
-        """The last line of what a command of the server says."""
-        said = run([BIN / "inkeeper-server", "--config", self.folder / "server.toml", *words], timeout_s=120).stdout
+    def server_command(self, *words: str, typed: str = "") -> str:
+        """The last line of what a command of the server says, with `typed` on its stdin."""
+        argv: list[str | Path] = [BIN / "inkeeper-server", "--config", self.folder / "server.toml", *words]
+        said = run(argv, timeout_s=120, typed=typed).stdout
         return said.strip().splitlines()[-1] if said.strip() else ""
 
     def rpc(self, method: str, *arguments: str | float) -> object:
