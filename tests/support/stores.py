@@ -277,7 +277,9 @@ def report(
 
 
 async def provide_nothing(missing: Missing) -> None:
-    raise AssertionError(f"this test made everything: {missing}")
+    """No name that is asked about is an alias."""
+    if missing.users or missing.queues:
+        raise AssertionError(f"this test made everything: {missing}")
 
 
 async def run(
