@@ -2,10 +2,9 @@
 
 Several users print through real CUPS, some at the edge of their credit, while daemon, backend, server and cupsd are
 killed with SIGKILL at random moments. On one queue jobs wait to be released, and somebody releases them or takes them
-back; on another they wait for a server while none answers. Somebody
-gives back what jobs cost, and undoes some of that; somebody logs in, rightly and wrongly. Then, once quiet, what lies in the printers' spools must be
-what was charged, to the minor unit. The seed decides documents, users and kills; the moment within a job is the
-machine's.
+back; on another they wait for a server while none answers. Somebody gives back what jobs cost, and undoes some of that;
+somebody logs in, rightly and wrongly. Then, once quiet, what lies in the printers' spools must be what was charged, to
+the minor unit. The seed decides documents, users and kills; the moment within a job is the machine's.
 """
 
 import asyncio
