@@ -16,7 +16,7 @@ from backend.people.tables import user_word
 from backend.people.words import LAST_CHARACTER, marks_of
 
 MATCHES = 1000
-LOOKED_AT = 60_000
+LOOKED_AT = 20_000
 COUNTED = 4_000
 
 
