@@ -44,6 +44,7 @@ DEADLINE_S = 4.0
 WORKERS = 8
 MAX_WAITING = 256
 _IMMEDIATE = "inkeeper_immediate"
+_AGE = "inkeeper_pool_age"
 # Another primary, a server going down, no more connections, disk full, a wait that was ended: not the statement's
 # fault.
 _SQLITE_AWAY = (
@@ -73,6 +74,9 @@ class Database:
         self.url = parse(url) if isinstance(url, str) else url
         self._dialer = Dialer(self.url.connect_parameters())
         self._engine = self._sqlite() if self.url.engine == "sqlite" else self._postgresql()
+        self._age = 0  # of the pool: how often it was emptied
+        sa.event.listen(self._engine, "connect", self._made)
+        sa.event.listen(self._engine, "checkin", self._came_back)
         self._threads = concurrent.futures.ThreadPoolExecutor(WORKERS, thread_name_prefix="database")
         self._calls: set[concurrent.futures.Future[Any]] = set()
         self._breaker = Breaker()
@@ -150,7 +154,7 @@ class Database:
         """Close all connections, once the calls under way have ended or the time is over."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         concurrent.futures.wait(list(self._calls), within_s)
-        self._engine.dispose()
+        self._empty_pool()
 
     async def _patiently(self, work: Callable[["_Call"], R], *, reading: bool) -> R:
         """Once more, as long as the cluster changes its primary: what only reads, and what surely was not done."""
@@ -183,7 +187,7 @@ class Database:
             call.abort()
             if call.committing and not self.is_sqlite:
                 self._dialer.suspect(unconfirmed=True)
-                self._engine.dispose()  # those that are in use are closed when they come back
+                self._empty_pool()
             away = DatabaseAway(
                 f"the database did not answer within {deadline_s:g} s", unreachable=call.started, begun=call.begun
             )
@@ -246,6 +250,19 @@ class Database:
             finally:
                 call.end()
         return result
+
+    def _empty_pool(self) -> None:
+        """Close all connections; those that are in use when they come back."""
+        self._age += 1
+        self._engine.dispose()
+
+    def _made(self, connection: DBAPIConnection, record: Any) -> None:
+        record.info[_AGE] = self._age
+
+    def _came_back(self, connection: DBAPIConnection | None, record: Any) -> None:
+        """The pool that it comes back to may be one that was emptied: nobody would take it from there, or close it."""
+        if connection is not None and record.info.get(_AGE) != self._age:
+            connection.close()
 
     def _sqlite(self) -> sa.Engine:
         refuse_network_file_system(self.url.path.parent)

@@ -45,3 +45,14 @@ def test_a_call_that_fails_after_its_deadline_says_nothing_more(
         database.close()
     gc.collect()
     assert complaints == []
+
+
+def test_a_connection_in_use_while_the_pool_is_emptied_is_closed_when_it_comes_back(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    with database.connect() as conn:
+        raw = conn.connection.driver_connection
+        assert raw is not None
+        database.close()
+        assert not raw.closed
+    assert raw.closed
+    database.close()

@@ -82,7 +82,8 @@ def test_who_comes_back_to_a_taken_name_steps_aside_until_it_is_free(
     assert rows == [(new.url, "serving")]  # one row, of the one that serves: clients and DNS are led there
     new.stop()
     wait_until(lambda: ready(old) and leads(old), WAIT_S, "the older one to serve again")
-    assert postgres.execute("SELECT url, state FROM member", database) == [(old.url, "serving")]
+    members = "SELECT url, state FROM member"
+    wait_until(lambda: postgres.execute(members, database) == [(old.url, "serving")], WAIT_S, "it to say so")
     assert len(told(postgres, database)) == 1
 
 
@@ -96,7 +97,8 @@ def test_when_the_newer_one_dies_the_older_one_takes_its_name_back(
     wait_until(lambda: not ready(old), WAIT_S, "the older one to step aside")
     new.process.kill9()
     wait_until(lambda: ready(old) and leads(old), WAIT_S, "the older one to serve again")
-    assert postgres.execute("SELECT url, state FROM member", database) == [(old.url, "serving")]
+    members = "SELECT url, state FROM member"
+    wait_until(lambda: postgres.execute(members, database) == [(old.url, "serving")], WAIT_S, "it to say so")
 
 
 def test_of_two_that_start_at_once_one_serves(twins: Twins, postgres: Postgres, database: str) -> None:
