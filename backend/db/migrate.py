@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from backend.db.engine import Database
-from backend.db.errors import DatabaseRefused
+from backend.db.errors import DatabaseAway, DatabaseRefused
 from backend.db.lockfile import ServerLock
 from backend.db.metadata import metadata
 
@@ -26,6 +26,8 @@ _ADVISORY_LOCK = 0x494B4A31  # "IKJ1"
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the version
 
 NEWEST: Final = "0005"  # the newest revision that this program knows
+
+DEADLOCKS: Final = 5  # with servers that serve meanwhile, before this gives up
 
 State = Literal["empty", "older", "current", "compatible", "newer"]
 
@@ -57,8 +59,22 @@ def migrate(database: Database, check: Callable[[State], None] = lambda _: None)
             if state(conn) in ("current", "compatible"):
                 return False
         lock = ServerLock(database.url.path)  # a server that runs on other tables must end first
-    with lock, database.connect(writing=True) as conn:
-        return upgrade(conn, check)
+    with lock:
+        for _ in range(DEADLOCKS):
+            try:
+                with database.connect(writing=True) as conn:
+                    return upgrade(conn, check)
+            except DatabaseAway as error:
+                if not _is_deadlock(error):
+                    raise
+        with database.connect(writing=True) as conn:
+            return upgrade(conn, check)
+
+
+def _is_deadlock(error: DatabaseAway) -> bool:
+    """Whether the servers that go on meanwhile and this waited for each other; then all of it is done once more."""
+    cause = error.__cause__
+    return getattr(getattr(cause, "orig", None), "sqlstate", "") == "40P01"
 
 
 def upgrade(conn: sa.Connection, check: Callable[[State], None] = lambda _: None) -> bool:
