@@ -6,7 +6,6 @@ is disabled, or gets another role or password, has no token that works any more;
 administer.
 """
 
-import hashlib
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from backend.access.errors import LastAdministrator, OperatorNameTaken, Operator
 from backend.access.service import hash_token, new_token
 from backend.access.settings import LIMIT_DAY, LIMIT_EACH, TOKEN_LIFETIME_S, read_settings
 from backend.access.tables import access_token, login_attempt, operator
-from backend.db.dialect import insert_or_nothing, upsert
+from backend.db.dialect import insert_or_nothing, lock_texts, upsert
 from backend.db.engine import now_ms
 from backend.wire.messages import CreateOperator, OperatorView, SetOperator
 from backend.wire.names import map_user_name
@@ -36,6 +35,7 @@ def check_password(password: str) -> None:
 def create_operator(conn: sa.Connection, body: CreateOperator, password_hash: str, *, actor: str, role: str) -> str:
     """Make somebody who may log in; the name as it is kept. Raises OperatorNameTaken."""
     name, now = map_user_name(body.name), now_ms(conn)
+    lock_texts(conn, f"actor {name}")
     if conn.scalar(sa.select(access_token.c.name).where(_programs(name)).limit(1)) is not None:
         raise OperatorNameTaken(f"a program's token has the name {name!r}; choose another, or revoke that token")
     values = {
@@ -118,7 +118,7 @@ def begin_login(conn: sa.Connection, name: str, address: str) -> tuple[int, str]
     """Count an attempt as failed until it turns out to be right. How many milliseconds it comes too early (then nothing
     is counted), and the hash to check the password by, "" where nobody of that name may log in."""
     address = address[:MAX_ADDRESS]
-    _one_at_a_time(conn, name, address)
+    lock_texts(conn, f"login-name {name}", f"login-address {address}")  # attempts are counted one after the other
     now = now_ms(conn)
     found = _attempts(conn, name, address, now)
     if wait := wait_ms(found, now):
@@ -188,7 +188,8 @@ def forget_old(conn: sa.Connection) -> None:
 
 def _programs(name: str) -> sa.ColumnElement[bool]:
     """The valid tokens of programs of this name."""
-    return sa.and_(access_token.c.name == name, access_token.c.operator == "", access_token.c.revoked_at == 0)
+    same = sa.func.lower(access_token.c.name) == name
+    return sa.and_(same, access_token.c.operator == "", access_token.c.revoked_at == 0)
 
 
 def _attempts(conn: sa.Connection, name: str, address: str, now: int) -> Attempts:
@@ -207,16 +208,3 @@ def _attempts(conn: sa.Connection, name: str, address: str, now: int) -> Attempt
         account=Tally(int(by_name[0]), int(by_name[1])),
         succeeded_at=row.succeeded_at if row is not None else 0,
     )
-
-
-def _one_at_a_time(conn: sa.Connection, name: str, address: str) -> None:
-    """Attempts on one account, or from one address, are counted one after the other. SQLite has one writer anyway."""
-    if conn.dialect.name != "postgresql":
-        return
-    keys = sorted(_key(text) for text in (f"login-name {name}", f"login-address {address}"))
-    for key in keys:
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-
-
-def _key(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)

@@ -17,6 +17,7 @@ from backend.access.errors import EnrolmentRefused, TokenNameTaken, TokenUnknown
 from backend.access.model import Principal
 from backend.access.settings import LIMIT_DAY, LIMIT_EACH, read_settings
 from backend.access.tables import access_token, enrolment, operator
+from backend.db.dialect import lock_texts
 from backend.db.engine import now_ms
 from backend.wire.messages import Role, TokenView
 from backend.wire.names import map_user_name
@@ -34,6 +35,7 @@ def hash_token(token: str) -> bytes:
 def create_token(conn: sa.Connection, role: Role, name: str, actor: str, lifetime_s: int = 0) -> str:
     """A new API token for a program; the only time it is told. `lifetime_s` 0: until it is revoked. Providers enrol
     instead. Raises TokenNameTaken."""
+    lock_texts(conn, f"actor {map_user_name(name)}")
     if conn.scalar(sa.select(operator.c.name).where(operator.c.name == map_user_name(name))) is not None:
         raise TokenNameTaken(f"{name!r} is the name of somebody who logs in; choose another for the program")
     token = new_token()

@@ -5,7 +5,6 @@ is to be noted is written about once a second, and once more at the end; while t
 are kept, the rest is counted in the log.
 """
 
-import asyncio
 import logging
 from collections import deque
 
@@ -14,6 +13,7 @@ from backend.access.model import Principal
 from backend.base.clock import Clock
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
+from backend.db.periodic import Periodic
 
 AGAIN_S = 600.0
 REFUSED_AGAIN_S = 10.0
@@ -36,15 +36,13 @@ class Looks:
         self._noted: dict[tuple[str, str, str], float] = {}
         self._waiting: deque[Entry] = deque()
         self._lost = 0
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Periodic(self.write, WRITE_EVERY_S, "noting who looked")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._write_on())
+        self._rounds.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rounds.close()
         await self.write()
 
     def looked(self, who: Principal, action: str, subject: str, detail: str = "") -> None:
@@ -82,11 +80,3 @@ class Looks:
             self._lost += 1
             return
         self._waiting.append((who.actor, who.role, action, subject, detail))
-
-    async def _write_on(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
-            try:
-                await self.write()
-            except Exception:
-                log.exception("who looked cannot be noted")

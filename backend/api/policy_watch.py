@@ -5,34 +5,27 @@ Each server looks every EVERY_S, so for that long two servers may go by differen
 read the last ones hold.
 """
 
-import asyncio
-import logging
-
 import msgspec
 
 from backend.access.settings import CREATE_USERS, DEFAULT_OVERDRAFT, read_settings
 from backend.db.engine import Database
-from backend.db.errors import DatabaseError
+from backend.db.periodic import Periodic
 from backend.intake.service import Intake
 
 EVERY_S = 2.0
-
-log = logging.getLogger(__name__)
 
 
 class PolicyWatch:
     def __init__(self, database: Database, intake: Intake) -> None:
         self._database = database
         self._intake = intake
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Periodic(self.look, EVERY_S, "reading the settings")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._watch())
+        self._rounds.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rounds.close()
 
     async def look(self) -> None:
         """Look once. Raises DatabaseError."""
@@ -42,13 +35,3 @@ class PolicyWatch:
             create_users=found[CREATE_USERS] == "true",
             default_overdraft=int(found[DEFAULT_OVERDRAFT]),
         )
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.look()
-            except DatabaseError as error:
-                log.debug("the settings cannot be read: %s", error)
-            except Exception:
-                log.exception("the settings cannot be watched")

@@ -15,7 +15,7 @@ from backend.api.stream import EventStream
 from backend.cluster import history
 from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
 from backend.people.lists import EVERYBODY, Filter, Sort, list_people
-from backend.people.queries import account_of, find_users, get_user, newest_transfers, transfers_of
+from backend.people.queries import account_of, get_user, newest_transfers, transfers_of
 from backend.printers.service import rules_of
 from backend.wire.messages import (
     UUID_PATTERN,
@@ -51,11 +51,6 @@ class UserQuery(msgspec.Struct, frozen=True):
     sort: Sort = "name"
     order: Literal["asc", "desc"] = "asc"
     filter: Literal["", "disabled", "restricted", "negative"] = ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is the look-up's own question, which is asked with every letter."""
-        return self.sort == "name" and self.order == "asc" and not self.filter
 
 
 class TransferQuery(msgspec.Struct, frozen=True):
@@ -128,19 +123,16 @@ async def list_users(services: Services, who: Principal, query: UserQuery) -> Us
     """Users, sorted and filtered. At most 1000 matches of a query are counted: a total of 1000 means 1000 or more."""
     if query.query:
         services.looks.looked(who, "people-searched", query.query)
-    if query.plain:
-        found, total, now = await services.database.run(find_users, query.query, query.limit, query.offset)
-        return UserList(users=found, total=total, ledger=services.ledger, as_of=now)
     page = await services.database.run(
         list_people,
         query.query,
         query.limit,
+        query.offset,
         sort=query.sort,
         descending=query.order == "desc",
         chosen=_CHOSEN[query.filter],
-        offset=query.offset,
     )
-    return UserList(users=page.users, total=page.total or 0, ledger=services.ledger, as_of=page.now)
+    return UserList(users=page.users, total=page.total, ledger=services.ledger, as_of=page.now)
 
 
 _CHOSEN: Final[dict[str, Filter]] = {

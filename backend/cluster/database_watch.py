@@ -3,8 +3,6 @@
 Every member looks, so that one that becomes the leader in the middle of a failover knows what was before it.
 """
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -12,9 +10,7 @@ from backend.cluster import databases
 from backend.cluster.databases import Mark
 from backend.cluster.patroni import Patroni
 from backend.db.engine import Database
-from backend.db.errors import DatabaseError
-
-log = logging.getLogger(__name__)
+from backend.db.periodic import Periodic
 
 EVERY_S = 1.0
 NAME_WITHIN_S = 10.0  # so long Patroni may take to tell the name of a new primary that takes writes already
@@ -31,16 +27,14 @@ class DatabaseWatch:
         self._before: Mark | None = None  # of the last look at which the history was up to date, or nothing changed
         self._noted: tuple[int, Mark] | None = None
         self._unnamed_since_s: float | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Periodic(self.look, EVERY_S, "looking at the database cluster")
 
     def start(self) -> None:
         if not self._database.is_sqlite:  # one file has no history
-            self._task = asyncio.create_task(self._watch())
+            self._rounds.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._rounds.close()
         await self._patroni.close()
 
     async def look(self) -> None:
@@ -68,13 +62,3 @@ class DatabaseWatch:
         now_s = time.monotonic()
         self._unnamed_since_s = self._unnamed_since_s or now_s
         return now_s - self._unnamed_since_s < NAME_WITHIN_S
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.look()
-            except DatabaseError as error:
-                log.debug("the database cluster cannot be looked at: %s", error)
-            except Exception:
-                log.exception("the database cluster cannot be watched")

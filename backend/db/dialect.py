@@ -1,5 +1,6 @@
 """The statements that PostgreSQL and SQLite both know and SQLAlchemy spells by dialect."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,15 @@ CHUNK = 500  # values in one statement; SQLite takes 32766 parameters, PostgreSQ
 def storable(text: str) -> str:
     """The text without NUL, which PostgreSQL stores in no text and JSON may hold."""
     return text.replace("\x00", "\ufffd")
+
+
+def lock_texts(conn: sa.Connection, *texts: str) -> None:
+    """Until the transaction ends nobody else has any of these locks. SQLite has one writer anyway."""
+    if conn.dialect.name != "postgresql":
+        return
+    keys = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    for key in sorted(int.from_bytes(key, signed=True) for key in keys):
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def insert_or_nothing(

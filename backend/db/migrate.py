@@ -27,7 +27,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look 
 
 NEWEST: Final = "0005"  # the newest revision that this program knows
 
-DEADLOCKS: Final = 5  # with servers that serve meanwhile, before this gives up
+TRIES: Final = 6  # where servers that serve meanwhile and this wait for each other
 
 State = Literal["empty", "older", "current", "compatible", "newer"]
 
@@ -60,15 +60,18 @@ def migrate(database: Database, check: Callable[[State], None] = lambda _: None)
                 return False
         lock = ServerLock(database.url.path)  # a server that runs on other tables must end first
     with lock:
-        for _ in range(DEADLOCKS):
-            try:
-                with database.connect(writing=True) as conn:
-                    return upgrade(conn, check)
-            except DatabaseAway as error:
-                if not _is_deadlock(error):
-                    raise
-        with database.connect(writing=True) as conn:
-            return upgrade(conn, check)
+        return _upgraded(database, check)
+
+
+def _upgraded(database: Database, check: Callable[[State], None]) -> bool:
+    for left in reversed(range(TRIES)):
+        try:
+            with database.connect(writing=True) as conn:
+                return upgrade(conn, check)
+        except DatabaseAway as error:
+            if not left or not _is_deadlock(error):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _is_deadlock(error: DatabaseAway) -> bool:

@@ -1,12 +1,8 @@
-"""A page of the list of people, sorted and filtered by the database: for a list that a person scrolls through, of which
-the console never holds more than it shows.
+"""A page of people, found, sorted and filtered by the database: what is asked with every letter that somebody types, and
+the list that an administrator scrolls through, of which the console never holds more than it shows.
 
-The next page is asked for by where this one ended (`after`), not by its number: it costs the same at the far end and
-shows nobody twice when people come and go meanwhile. Sorted by name or full name a page walks an index. The balance has
-none on purpose (every charge would have to keep it): that order, and a filter that few pass, read everybody once.
-
-Invariant: pages that are asked for one after another, each with the `next` of the one before, show everybody who was
-there all the time exactly once.
+Sorted by name or full name a page walks an index. The balance has none on purpose (every charge would have to keep it):
+that order, and a filter that few pass, read everybody once. A far page by its number walks all that is before it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +28,6 @@ _KEYS: Final[dict[Sort, tuple[sa.ColumnElement[Any], ...]]] = {
     "full_name": (user.c.full_name, user.c.name),
     "balance": (_BALANCE, user.c.name),
 }
-_TYPES: Final[dict[Sort, Any]] = {"name": tuple[str], "full_name": tuple[str, str], "balance": tuple[int, str]}
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -49,33 +44,24 @@ EVERYBODY: Final = Filter()
 
 
 class PeoplePage(msgspec.Struct, frozen=True):
-    """`total` is how many people pass, told with the first page only (None on others); of a query at most MATCHES.
-    `next` is what the page after this one is asked for with, "" where this is the last. `now` by the database's
-    clock."""
+    """`total` is how many people pass; of a query at most MATCHES. `now` is when it was read, by the database's clock."""
 
     users: tuple[UserView, ...]
-    total: int | None
-    next: str
+    total: int
     now: int
-
-
-class CursorInvalid(ValueError):
-    """`after` is not the end of a page in this order."""
 
 
 def list_people(
     conn: sa.Connection,
     query: str,
     limit: int,
+    offset: int = 0,
     *,
     sort: Sort = "name",
     descending: bool = False,
     chosen: Filter = EVERYBODY,
-    after: str = "",
-    offset: int = 0,
 ) -> PeoplePage:
-    """People whose words begin with all the typed words ("": everybody). `offset` jumps by number, for who drags
-    a scroll bar. Raises CursorInvalid."""
+    """People whose words begin with all the typed words ("": everybody)."""
     now, keys = now_ms(conn), _KEYS[sort]
     statement = _passing(sa.select(user.c.user_id), sort, chosen, now)
     total: int | None = None
@@ -84,23 +70,20 @@ def list_people(
         found = matching(conn, words)
         statement = statement.where(among(conn, user.c.user_id, found.user_ids))
         total = found.total if chosen == EVERYBODY else None
-    if after:
-        statement, total = statement.where(_beyond(keys, _place(after, sort), descending)), None
-    elif total is None:
+    if total is None:
         total = int(conn.execute(sa.select(sa.func.count()).select_from(statement.subquery())).scalar_one())
     order = [key.desc() if descending else key for key in keys]
     wanted = min(limit, MAX_LIMIT)
     statement = statement.order_by(*order)
     ids: Sequence[int]
     if words:  # all of the few, without a LIMIT: with one PostgreSQL may look for them along the index of the order
-        ids = conn.scalars(statement).all()[offset : offset + wanted + 1]
+        ids = conn.scalars(statement).all()[offset : offset + wanted]
     else:
-        ids = conn.scalars(statement.limit(wanted + 1).offset(offset)).all()
-    page = sa.select(*COLUMNS, *keys).select_from(WHO).where(among(conn, user.c.user_id, ids[:wanted]))
+        ids = conn.scalars(statement.limit(wanted).offset(offset)).all()
+    page = sa.select(*COLUMNS).select_from(WHO).where(among(conn, user.c.user_id, ids))
     rows = conn.execute(page.order_by(*order)).all()
     default = default_overdraft(conn)
-    ends = _cursor(rows[-1][-len(keys) :]) if len(ids) > wanted else ""
-    return PeoplePage(tuple(user_view(row, now, default) for row in rows), total, ends, now)
+    return PeoplePage(tuple(user_view(row, now, default) for row in rows), total, now)
 
 
 def _passing(statement: sa.Select[int], sort: Sort, chosen: Filter, now: int) -> sa.Select[int]:
@@ -118,22 +101,3 @@ def _passing(statement: sa.Select[int], sort: Sort, chosen: Filter, now: int) ->
     if chosen.department:
         statement = statement.where(user.c.department == chosen.department)
     return statement
-
-
-def _beyond(keys: tuple[sa.ColumnElement[Any], ...], place: tuple[Any, ...], descending: bool) -> Any:
-    here, there = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in place))
-    return here < there if descending else here > there
-
-
-def _cursor(values: Any) -> str:
-    return msgspec.json.encode(tuple(values)).decode()
-
-
-def _place(after: str, sort: Sort) -> tuple[Any, ...]:
-    try:
-        found: tuple[Any, ...] = msgspec.json.decode(after, type=_TYPES[sort])
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise CursorInvalid(f"{after!r} is no page's end in this order") from error
-    if any(isinstance(value, int) and abs(value) >= 2**63 for value in found):
-        raise CursorInvalid(f"{after!r} is no page's end in this order")
-    return found

@@ -14,10 +14,8 @@ from backend.db.engine import now_ms
 from backend.ledger.model import DEFAULT_OVERDRAFT, Kind
 from backend.ledger.rules import REVERSAL
 from backend.ledger.tables import account, actor_day, transfer
-from backend.people.finding import among, matching
 from backend.people.model import is_disabled
 from backend.people.tables import user
-from backend.people.words import typed
 from backend.wire.messages import TransferView, UserView
 
 MAX_LIMIT = 500
@@ -33,26 +31,6 @@ COLUMNS = (
     account.c.debits_pending, account.c.overdraft, account.c.restricted, account.c.print_jobs,
     account.c.print_impressions,
 )  # fmt: skip
-
-
-def find_users(conn: sa.Connection, query: str, limit: int, offset: int) -> tuple[tuple[UserView, ...], int, int]:
-    """Users sorted by name whose words begin with all the typed words, how many there are (at most MATCHES, which
-    means many), and when that was (the database's clock)."""
-    words = typed(query)
-    # Names first, the rest of the row for those of the page only: a far page then walks one index.
-    names, last = sa.select(user.c.user_id).order_by(user.c.name), offset + min(limit, MAX_LIMIT)
-    if words:
-        found = matching(conn, words)
-        # All of the few, without a LIMIT: with one PostgreSQL may look for them along the index of names.
-        ids = conn.scalars(names.where(among(conn, user.c.user_id, found.user_ids))).all()[offset:last]
-        total = found.total
-    else:
-        ids = conn.scalars(names.limit(last - offset).offset(offset)).all()
-        total = int(conn.execute(sa.select(sa.func.count()).select_from(user)).scalar_one())
-    statement = sa.select(*COLUMNS).select_from(WHO).where(among(conn, user.c.user_id, ids))
-    rows = conn.execute(statement.order_by(user.c.name)).all()
-    now, default = now_ms(conn), default_overdraft(conn)
-    return tuple(user_view(row, now, default) for row in rows), total, now
 
 
 def get_user(conn: sa.Connection, name: str) -> tuple[UserView, int] | None:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from backend.db.engine import Database
 from backend.ledger.tables import account, transfer
 from backend.people.errors import AliasTaken, CardTaken, NameTaken, PeopleError, UserBusy, UserUnknown
+from backend.people.lists import list_people
 from backend.people.model import UserChange
-from backend.people.queries import find_users
 from backend.people.service import create_user, delete_user, provision_users, rename_user, update_user
 from backend.people.tables import user, user_identity, user_word
 
@@ -55,7 +55,7 @@ def kept(database: Database) -> set[tuple[str, str, str]]:
 
 def found(database: Database, query: str) -> list[str]:
     with database.connect() as conn:
-        return [view.name for view in find_users(conn, query, 10, 0)[0]]
+        return [view.name for view in list_people(conn, query, 10).users]
 
 
 def test_one_card_one_user_whichever_of_the_two_it_is(database: Database) -> None:

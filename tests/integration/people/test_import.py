@@ -9,8 +9,9 @@ from backend.db.engine import Database
 from backend.ledger.model import FUNDING
 from backend.ledger.tables import account, account_stripe, transfer
 from backend.people.bulk import import_users
+from backend.people.lists import list_people
 from backend.people.model import UserChange
-from backend.people.queries import find_users, get_user
+from backend.people.queries import get_user
 from backend.people.service import create_user
 from backend.people.tables import user, user_identity, user_word
 from backend.people.words import words_of
@@ -66,7 +67,7 @@ def test_users_come_with_all_that_belongs_to_them(database: Database) -> None:
         funded = conn.execute(sa.select(account_stripe).where(account_stripe.c.account_id == FUNDING)).one()
         words = set(conn.scalars(sa.select(user_word.c.word)))
         assert [balance for _, balance in moved] == [-300, 700]
-        assert [view.name for view in find_users(conn, "mull", 10, 0)[0]] == ["ann"]
+        assert [view.name for view in list_people(conn, "mull", 10).users] == ["ann"]
     assert starts == {"ann": 700, "bob": -300, "carl": 0}
     assert (funded.credits_posted, funded.debits_posted) == (300, 700)
     assert words == words_of("ann", "Ann Müller", "", "1", "2", "a.m") | words_of("bob", "", "bob@x", "") | {"carl"}
@@ -95,8 +96,8 @@ def test_details_change_and_money_stays(database: Database) -> None:
     seen = view(database, "ann")
     assert (seen.balance, seen.full_name, seen.email, seen.card_number) == (500, "Ann B", "a@x", "2")
     with database.connect() as conn:
-        assert [it.name for it in find_users(conn, "2", 10, 0)[0]] == ["ann"]
-        assert find_users(conn, "1", 10, 0)[0] == ()
+        assert [it.name for it in list_people(conn, "2", 10).users] == ["ann"]
+        assert list_people(conn, "1", 10).users == ()
         assert list(conn.scalars(sa.select(user_identity.c.value))) == ["2"]
         noted = conn.execute(sa.select(audit.c.action, audit.c.detail).order_by(audit.c.audit_id)).all()
     assert [tuple(it) for it in noted] == [
@@ -122,7 +123,7 @@ def test_what_is_anothers_is_refused_and_the_rest_is_done(database: Database) ->
     assert [trouble.row for trouble in answer.troubles] == [2, 3, 4, 5, 6, 7, 9]
     assert "the card '2' is the user 'ann''s" in answer.troubles[0].text
     with database.connect() as conn:
-        assert [it.name for it in find_users(conn, "", 10, 0)[0]] == ["ann", "bob", "gus"]
+        assert [it.name for it in list_people(conn, "", 10).users] == ["ann", "bob", "gus"]
 
 
 def test_a_card_moves_on_within_an_import(database: Database) -> None:

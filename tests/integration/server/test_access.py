@@ -1,12 +1,18 @@
 """People log in: names and passwords, tokens that end, who may do what, what is noted of it."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
-from backend.access import attempts
+from backend.access import attempts, operators, service
 from backend.access.attempts import Attempts, Tally, wait_ms
+from backend.access.errors import AccessError
 from backend.base.ids import uuid7
+from backend.db.engine import Database
+from backend.db.migrate import migrate
 from backend.wire.messages import (
     Adjust,
     AuditList,
@@ -172,6 +178,35 @@ def test_a_name_is_one_persons_or_one_programs(url: str) -> None:
             assert (await server.refused("POST", f"/api/v1/{path}", body)).code == "name-taken"
 
     scene(url, play)
+
+
+def test_two_servers_give_one_name_to_a_person_and_a_program_at_once_and_one_of_them_gets_it(url: str) -> None:
+    databases = [Database(url), Database(url)]
+    migrate(databases[0])
+
+    def person(conn: sa.Connection, name: str) -> None:
+        body = CreateOperator(name=name, role="auditor", password=PASSWORD)
+        operators.create_operator(conn, body, "hash", actor="test", role="admin")
+
+    def program(conn: sa.Connection, name: str) -> None:
+        service.create_token(conn, "auditor", name.upper(), "test")
+
+    def attempt(number: int, name: str, start: threading.Barrier) -> bool:
+        start.wait(20)
+        try:
+            with databases[number].connect(writing=True) as conn:
+                (person, program)[number](conn, name)
+        except AccessError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        for round_ in range(10):
+            start = threading.Barrier(2)
+            asked = [threads.submit(attempt, number, f"name{round_}", start) for number in (0, 1)]
+            assert sorted(one.result() for one in asked) == [False, True]
+    for database in databases:
+        database.close()
 
 
 def test_somebody_who_may_administer_is_always_left(url: str) -> None:

@@ -1,7 +1,10 @@
 """What the migrations make is what the code expects, on both engines."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -87,3 +90,41 @@ def test_a_server_of_the_version_before_can_write_to_these_tables(url: str) -> N
             "0001",
         )
     database.close()
+
+
+def test_a_migration_that_meets_a_deadlock_with_a_server_is_done_once_more(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = migrate.upgrade
+    tries: list[str] = []
+    here, there = threading.Event(), threading.Event()
+
+    def meets(conn: sa.Connection, check: Callable[[migrate.State], None] = lambda _: None) -> bool:
+        tries.append("")
+        if len(tries) == 1:
+            conn.exec_driver_sql("SET LOCAL deadlock_timeout = '50ms'")  # this one is the victim
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
+            here.set()
+            assert there.wait(20)
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(2)")
+        return upgrade(conn, check)
+
+    def serve() -> None:
+        other = Database(postgres_url)
+        with other.connect() as conn:
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(2)")
+            assert here.wait(20)
+            there.set()
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
+        other.close()
+
+    monkeypatch.setattr(migrate, "upgrade", meets)
+    server = threading.Thread(target=serve)
+    server.start()
+    database = Database(postgres_url)
+    try:
+        assert migrate.migrate(database)
+    finally:
+        server.join(20)
+        database.close()
+    assert len(tries) == 2

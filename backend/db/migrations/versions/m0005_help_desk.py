@@ -39,6 +39,26 @@ INDEXES: Final = (
 
 
 def upgrade() -> None:
+    _make_access()
+    _make_rest()
+    op.execute(
+        "INSERT INTO user_identity (kind, value, user_id)"
+        " SELECT 'card', card_number, user_id FROM users WHERE card_number <> ''"
+    )
+    for table, names in INDEXES:
+        if table not in ADDED or table == "users":
+            _index(table, names)
+    for table, columns in ADDED.items():
+        for name, (kind, default) in columns.items():
+            op.add_column(table, sa.Column(name, kind, nullable=False, server_default=sa.text(default)))
+        for indexed, names in INDEXES:
+            if indexed == table != "users":
+                _index(table, names)
+        if table == "user_word":
+            op.drop_index("ix_user_word_word_user_id", table)  # the new one begins with the same columns
+
+
+def _make_access() -> None:
     op.create_table(
         "operator",
         sa.Column("name", sa.String(255), nullable=False),
@@ -68,6 +88,9 @@ def upgrade() -> None:
         sa.Column("moved", BIG, nullable=False),
         sa.PrimaryKeyConstraint("actor", "day", name="pk_actor_day"),
     )
+
+
+def _make_rest() -> None:
     op.create_table(
         "queue_rule",
         sa.Column("queue_id", BIG, nullable=False, autoincrement=False),
@@ -96,21 +119,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "value", name="pk_user_identity"),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name="fk_user_identity_user_id", ondelete="CASCADE"),
     )
-    op.execute(
-        "INSERT INTO user_identity (kind, value, user_id)"
-        " SELECT 'card', card_number, user_id FROM users WHERE card_number <> ''"
-    )
-    for table, names in INDEXES:
-        if table not in ADDED or table == "users":
-            _index(table, names)
-    for table, columns in ADDED.items():
-        for name, (kind, default) in columns.items():
-            op.add_column(table, sa.Column(name, kind, nullable=False, server_default=sa.text(default)))
-        for indexed, names in INDEXES:
-            if indexed == table != "users":
-                _index(table, names)
-        if table == "user_word":
-            op.drop_index("ix_user_word_word_user_id", table)  # the new one begins with the same columns
 
 
 def _index(table: str, names: tuple[str, ...]) -> None:
