@@ -146,11 +146,11 @@ class Desk(QObject):
             return refused and f"nothing was sent: {refused}"
         self._step(Forgotten())
         self._told = tuple(entry.command_id for entry in entries)
-        for entry in entries:
+        for number, entry in enumerate(entries):
             try:
                 self._step(Made(entry), strict=True)
             except OutboxError as error:
-                return f"nothing was sent: {error}"
+                return f"only {number} of {len(entries)} were sent: {error}" if number else f"nothing was sent: {error}"
             self._remember(entry.comment)
         return ""
 

@@ -162,7 +162,7 @@ def test_a_printer_that_is_away_is_waited_for(site: Site, printer: IppPrinter, d
 
 
 def test_a_printer_without_paper_is_waited_for(site: Site, printer: IppPrinter, document: Path) -> None:
-    printer.behave(out_of_paper=True)
+    printer.behave(paper_for=0)
     job_id = site.cupsd.lp("q", document, user="anna", title="no paper")
 
     def told() -> bool:

@@ -167,7 +167,7 @@ def test_a_cancel_before_the_first_byte_left_costs_nothing(site: Site, printer: 
 def test_a_job_held_and_resumed_with_more_copies_costs_its_largest_run(
     site: Site, printer: IppPrinter, two_pages: Path
 ) -> None:
-    printer.behave(impression_s=1.0)
+    printer.behave(impression_s=1.5)
     job_id = site.cupsd.lp("q", two_pages, user="anna", title="held")
     wait_until(lambda: printed(site, "held"), 30, "the printer to begin")
     site.cupsd.again("q", job_id, "hold")

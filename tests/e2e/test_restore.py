@@ -32,7 +32,7 @@ def play(site: Site, backup: Path) -> None:
 
     site.add_user("anna", restricted=True, balance=5 * PAGES * PRICE / 10_000)
     finish(lp("before"))
-    site.printers["q"].behave(impression_s=1.0)
+    site.printers["q"].behave(paper_for=PAGES - 1)  # it stops in the middle, for as long as the backup takes
     under_way = lp("under way")
     wait_until(lambda: any(paper.key == "under way" for paper in site.printed()), 40, "it to come out")
     assert "rows" in site.server_command("backup", str(backup))

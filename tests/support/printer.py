@@ -109,17 +109,23 @@ class IppPrinter:
         self.bus.stop()
 
     def behave(
-        self, *, impression_s: float = 0.0, counts: bool = True, out_of_paper: bool = False, breaks_after: int = 0
+        self,
+        *,
+        impression_s: float = 0.0,
+        counts: bool = True,
+        paper_for: int | None = None,
+        breaks_after: int = 0,
     ) -> None:
         """From the next document on: how long an impression takes, whether the printer tells its count, after how many
-        impressions it breaks the job off (0: never). And at once: whether there is paper."""
+        impressions it breaks the job off (0: never). And at once: for how many impressions of a document there is paper
+        (None: enough)."""
         draft = self.folder / "behaviour.new"
         draft.write_text(
             json.dumps(
                 {
                     "impression_s": impression_s,
                     "counts": counts,
-                    "out_of_paper": out_of_paper,
+                    "paper_for": paper_for,
                     "breaks_after": breaks_after,
                 }
             )

@@ -3,8 +3,8 @@
 
 ippeveprinter runs this for every document, the file's name as argument, the job's attributes in IPP_… variables.
 It stands alone (standard library only) since it is copied beside the printer's spool and runs as the printer's user.
-`behaviour.json` beside it says how slow the printer is, whether it counts, whether it is out of paper and after how
-many impressions it breaks off. The line "started" is on disk before the first sheet, the line "printed" when the last
+`behaviour.json` beside it says how slow the printer is, whether it counts, for how many impressions there is paper and
+after how many it breaks off. The line "started" is on disk before the first sheet, the line "printed" when the last
 is out: what lies between two such lines did not come out whole.
 """
 
@@ -61,10 +61,15 @@ def say(impressions: int, completed: int) -> None:
     sys.stderr.flush()
 
 
-def wait_for_paper(home: Path) -> None:
+def has_paper(home: Path, printed: int) -> bool:
+    paper_for = json.loads((home / "behaviour.json").read_text())["paper_for"]
+    return paper_for is None or printed < paper_for
+
+
+def wait_for_paper(home: Path, printed: int) -> None:
     """Say what is missing for as long as it is."""
     missing = False
-    while json.loads((home / "behaviour.json").read_text())["out_of_paper"]:
+    while not has_paper(home, printed):
         if not missing:
             sys.stderr.write("STATE: +media-empty-error\n")
             sys.stderr.flush()
@@ -82,9 +87,10 @@ def main() -> int:
     behaviour = json.loads((home / "behaviour.json").read_text())
     facts = describe(document)
     impressions = int(str(facts["impressions"]))
-    wait_for_paper(home)
+    wait_for_paper(home, 0)
     note(log, "started", facts)
     for number in range(1, impressions + 1):
+        wait_for_paper(home, number - 1)
         if number > (behaviour["breaks_after"] or impressions):
             return 1
         if behaviour["impression_s"]:

@@ -2,12 +2,14 @@
 what is said of a job is what the ledger then shows."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel
 from pytestqt.qtbot import QtBot
 
+from app.core.outbox import Added, Record
+from app.core.outbox_file import OutboxError, OutboxFile
 from app.core.profiles import Profile
 from app.qt.session import Session
 from app.views.cancel import CancelDialog
@@ -115,6 +117,29 @@ def test_several_are_canceled_with_a_reason_after_a_question(
     qtbot.waitUntil(lambda: {state(jobs, first), state(jobs, second)} == {"Canceled"}, timeout=DEADLINE_MS)
     reasons = {found.reason for found in system.decisions(provider) if found.job_id in (first.job_id, second.job_id)}
     assert reasons == {"This job was canceled by the help desk: wrong printer"}
+
+
+def test_where_the_disk_fills_up_in_the_middle_it_is_said_how_many_were_sent(
+    jobs: JobsPanel, system: System, provider: PlayedProvider, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = system.authorise(provider, "hold", "mira", "Early", 2)
+    second = system.authorise(provider, "hold", "mira", "Late", 2)
+    select(jobs, first, second, qtbot=qtbot)
+    append, kept = OutboxFile.append, []
+
+    def full(file: OutboxFile, records: Iterable[Record]) -> None:
+        made = [record for record in records if isinstance(record, Added)]
+        kept.extend(made)
+        if made and len(kept) > 1:
+            raise OutboxError("the outbox cannot be written: No space left on device")
+        append(file, records)
+
+    monkeypatch.setattr(OutboxFile, "append", full)
+    jobs._actions["release_jobs"].trigger()
+    said = "Only 1 of 2 were sent: the outbox cannot be written: No space left on device"
+    qtbot.waitUntil(lambda: said in told(jobs), timeout=DEADLINE_MS)
+    qtbot.waitUntil(lambda: "Held" in {state(jobs, first), state(jobs, second)}, timeout=DEADLINE_MS)
+    qtbot.waitUntil(lambda: "Released" in {state(jobs, first), state(jobs, second)}, timeout=DEADLINE_MS)
 
 
 def test_what_is_to_be_looked_at_is_found(
