@@ -43,10 +43,22 @@ def matching(conn: sa.Connection, words: Sequence[str]) -> Found:
     )
     for word in others:
         other = user_word.alias()
-        statement = statement.where(_range(other, word).where(other.c.user_id == looked.c.user_id).exists())
+        # Not a range of the index on purpose: PostgreSQL so often takes it for one row that it would walk all of it
+        # for each of the people.
+        begins = other.c.word.concat("").between(word, word + LAST_CHARACTER)
+        statement = statement.where(sa.exists().where(other.c.user_id == looked.c.user_id, begins))
     found = _found(conn.scalars(statement.limit(2 * MATCHES)))
     is_cut = counts[first] > COUNTED and found.total < MATCHES and _count(conn, first, LOOKED_AT) > LOOKED_AT
     return Found(found.user_ids, MATCHES) if is_cut else found
+
+
+def _has(user_id: sa.ColumnElement[int], word: str) -> sa.ColumnElement[bool]:
+    """Compared as pairs, in the order of the primary key, so that nothing else can answer it: a range of words PostgreSQL
+    so often takes for one row that it would walk all of it for each of the people."""
+    other = user_word.alias()
+    key = sa.tuple_(other.c.user_id, other.c.word)
+    least, end = sa.tuple_(user_id, word), sa.tuple_(user_id, word + LAST_CHARACTER)
+    return sa.exists().where(other.c.user_id == user_id, key >= least, key < end)
 
 
 def among(conn: sa.Connection, column: sa.ColumnElement[int], ids: Sequence[int]) -> sa.ColumnElement[bool]:
