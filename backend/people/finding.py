@@ -53,8 +53,8 @@ def matching(conn: sa.Connection, words: Sequence[str]) -> Found:
 
 
 def _has(user_id: sa.ColumnElement[int], word: str) -> sa.ColumnElement[bool]:
-    """Compared as pairs, in the order of the primary key, so that nothing else can answer it: a range of words PostgreSQL
-    so often takes for one row that it would walk all of it for each of the people."""
+    """Compared as pairs, in the order of the primary key, so that nothing else can answer it: a range of words
+    PostgreSQL so often takes for one row that it would walk all of it for each of the people."""
     other = user_word.alias()
     key = sa.tuple_(other.c.user_id, other.c.word)
     least, end = sa.tuple_(user_id, word), sa.tuple_(user_id, word + LAST_CHARACTER)

@@ -1,5 +1,5 @@
-"""A page of people, found, sorted and filtered by the database: what is asked with every letter that somebody types, and
-the list that an administrator scrolls through, of which the console never holds more than it shows.
+"""A page of people, found, sorted and filtered by the database: what is asked with every letter that somebody types,
+and the list that an administrator scrolls through, of which the console never holds more than it shows.
 
 Sorted by name or full name a page walks an index. The balance has none on purpose (every charge would have to keep it):
 that order, and a filter that few pass, read everybody once. A far page by its number walks all that is before it.
@@ -44,7 +44,7 @@ EVERYBODY: Final = Filter()
 
 
 class PeoplePage(msgspec.Struct, frozen=True):
-    """`total` is how many people pass; of a query at most MATCHES. `now` is when it was read, by the database's clock."""
+    """`total` is how many people pass; of a query at most MATCHES. `now` is the database's clock when it was read."""
 
     users: tuple[UserView, ...]
     total: int
