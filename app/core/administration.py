@@ -12,17 +12,21 @@ from urllib.parse import quote
 from app.core.queries import TIMEOUT_S, Read
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
+from backend.client.errors import NoServer, ServerProblem
 from backend.wire.messages import (
     AuditList,
     ConfigureAccount,
     CreateOperator,
     CreateToken,
     CreateUser,
+    DeleteUser,
     ImportAnswer,
     ImportUsers,
+    JobList,
     MoneyAnswer,
     OperatorList,
     QueueList,
+    RenameUser,
     RuleList,
     SetOperator,
     SetQueue,
@@ -32,6 +36,7 @@ from backend.wire.messages import (
     SetUser,
     TokenCreated,
     TokenList,
+    UserDeleted,
     UserDetails,
     UserList,
 )
@@ -40,6 +45,7 @@ ACT_S: Final = 20.0
 IMPORT_S: Final = 60.0
 AUDIT_ROWS: Final = 100
 USER_ROWS: Final = 100
+HELD_ROWS: Final = 100
 
 UserSort = Literal["name", "full_name", "balance"]
 UserFilter = Literal["", "disabled", "restricted", "negative"]
@@ -90,6 +96,31 @@ async def create_user(client: ApiClient, name: str, details: UserDetails) -> Use
 async def set_user(client: ApiClient, name: str, details: UserDetails) -> UserList:
     path = f"users/{quote(name, safe='')}"
     return await client.call("POST", path, SetUser(details=details), UserList, timeout_s=ACT_S)
+
+
+async def rename_user(client: ApiClient, name: str, new_name: str, *, alias: bool) -> str:
+    """Give a user another login; with `alias` the old one stays as an alias. Why that is not so, else ""."""
+    path = f"users/{quote(name, safe='')}/rename"
+    body = RenameUser(new_name=new_name)
+    answer = await client.call("POST", path, body, UserList, timeout_s=ACT_S, idempotent=False)
+    if not alias:
+        return ""
+    try:
+        await set_user(client, answer.users[0].name, UserDetails(alias=name))
+    except (ServerProblem, NoServer) as error:
+        return str(error)
+    return ""
+
+
+async def read_held(client: ApiClient, name: str) -> int:
+    """How many jobs of a user wait to be released."""
+    query: dict[str, str | int] = {"user": name, "state": "held", "limit": HELD_ROWS}
+    return len((await client.call("GET", "jobs", None, JobList, timeout_s=TIMEOUT_S, query=query)).jobs)
+
+
+async def delete_user(client: ApiClient, name: str, *, redact: bool) -> UserDeleted:
+    path = f"users/{quote(name, safe='')}/delete"
+    return await client.call("POST", path, DeleteUser(redact=redact), UserDeleted, timeout_s=ACT_S, idempotent=False)
 
 
 async def configure_account(

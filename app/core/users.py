@@ -21,6 +21,7 @@ from backend.wire.messages import (
     ImportTrouble,
     ImportUsers,
     Ledger,
+    UserDeleted,
     UserDetails,
     UserView,
 )
@@ -88,6 +89,53 @@ def touched(user: UserView, values: dict[str, str]) -> UserDetails:
 
 def found(total: int, loaded: bool) -> str:
     return count_text(total, "user", "users") if loaded else ""
+
+
+# ---------------------------------------------------------------- another login, deletion
+
+RENAMED: Final = "Balance, cards and transfers stay with the user. Jobs keep the login that they came under."
+
+
+def old_name_text(user: UserView, kept: bool) -> str:
+    """What comes of jobs under the old login, held ones too; `kept` as an alias."""
+    if kept:
+        return "Jobs that come under the old login, held ones too, are still this user’s."
+    return f"Held jobs of {user.name} will be refused when they are released; what is new is somebody else’s."
+
+
+def deletion_lines(user: UserView, ledger: Ledger, held: int | None) -> tuple[tuple[Tone, str], ...]:
+    """What becomes of what a user has; `held` jobs wait to be released (None: not known yet)."""
+    jobs = count_text(user.print_jobs, "job", "jobs")
+    balance = money(user.balance, ledger)
+    return (
+        ("warning", f"The balance of {balance} stays in the books and is nobody’s: set it to zero first if it is due.")
+        if user.balance
+        else ("plain", "The balance is zero."),
+        *_deletion_of_jobs(user, ledger, held),
+        ("plain", f"History: transfers and {jobs} stay, and so does the audit log."),
+        ("plain", "Details, cards and alias go, and the look-up finds this person no more."),
+        ("plain", f"Whoever prints as {user.name} later is a new user, who may get the initial credit."),
+    )
+
+
+def _deletion_of_jobs(user: UserView, ledger: Ledger, held: int | None) -> tuple[tuple[Tone, str], ...]:
+    found: list[tuple[Tone, str]] = []
+    if user.reserved:
+        reserved = money(user.reserved, ledger)
+        found.append(("error", f"{reserved} are reserved for jobs on their way: deleting is refused until these end."))
+    if held is None:
+        found.append(("waiting", "Whether jobs are held is being asked …"))
+    elif held:
+        waits = "1 held job waits" if held == 1 else f"{held:,} held jobs wait"
+        found.append(("warning", f"{waits} to be released, and will be refused then: release or cancel first."))
+    else:
+        found.append(("plain", "No job is held."))
+    return tuple(found)
+
+
+def removed_text(left: UserDeleted, ledger: Ledger) -> str:
+    """What stays of somebody who is deleted."""
+    return f"The account stays as “{left.account_name}” with {money(left.balance, ledger)}."
 
 
 # ---------------------------------------------------------------- import

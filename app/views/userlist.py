@@ -4,6 +4,7 @@ Only the pages that somebody looks at are ever read, out of hundreds of thousand
 """
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import Qt, Signal
@@ -28,17 +29,19 @@ from app.models.userlist import (
     STATE,
     UserListModel,
 )
-from app.qt.actions import Actions
+from app.qt.actions import Actions, Name
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import LIMIT_S, REREAD_S, ListPage
 from app.views.useredit import ImportDialog, UserDialog
+from app.views.userend import DeleteDialog, RenameDialog
 from backend.wire.messages import UserList, UserView
 
 WIDTHS: Final = {
     NAME: 112, DEPARTMENT: 116, STATE: 126, BALANCE: 96, AVAILABLE: 96, LIMIT: 76, OVERDRAFT: 124, CARDS: 110, JOBS: 60,
 }  # fmt: skip
+CHOSEN: Final[tuple[Name, ...]] = ("edit_user", "rename_user", "delete_user")
 
 
 class UsersPage(ListPage):
@@ -67,10 +70,20 @@ class UsersPage(ListPage):
         self.choice = self.choice_box("Which users", FILTERS, 166, self._ask_anew)
         self.new_button = self.button("New…", "Make a user", self.make)
         self.edit_button = self.button("Edit…", "Change details, cards and limits of the chosen user", self.edit)
+        self.rename_button = self.button("Rename…", "Give the chosen user another login", self.rename)
+        self.delete_button = self.button("Delete…", "Take the chosen user away", self.delete)
         self.import_button = self.button("Import…", "Make or change many users from a file", self.bring_in)
-        self.add_tools(self.field, self.choice, self.new_button, self.edit_button, self.import_button)
-        for name, act in (("new_user", self.make), ("edit_user", self.edit), ("import_users", self.bring_in)):
-            actions[name].triggered.connect(lambda _=False, act=act: act())  # type: ignore[index]
+        self.add_tools(self.field, self.choice, self.new_button)
+        self.add_tools(self.edit_button, self.rename_button, self.delete_button, self.import_button)
+        deeds: dict[Name, Callable[[], None]] = {
+            "new_user": self.make,
+            "edit_user": self.edit,
+            "rename_user": self.rename,
+            "delete_user": self.delete,
+            "import_users": self.bring_in,
+        }
+        for name, act in deeds.items():
+            actions[name].triggered.connect(lambda _=False, act=act: act())
         self.refresh()
 
     # ---------------------------------------------------------------- reading
@@ -174,8 +187,10 @@ class UsersPage(ListPage):
         here, picked = self.isVisible(), self.chosen() is not None
         self._actions.offer("new_user", "" if here else "open the page Users first")
         self._actions.offer("import_users", "" if here else "open the page Users first")
-        self._actions.offer("edit_user", "" if here and picked else "choose a user first")
-        self.edit_button.setEnabled(picked)
+        for name in CHOSEN:
+            self._actions.offer(name, "" if here and picked else "choose a user first")
+        for button in (self.edit_button, self.rename_button, self.delete_button):
+            button.setEnabled(picked)
 
     def chosen(self) -> UserView | None:
         rows = self.table.chosen_rows()
@@ -195,6 +210,16 @@ class UsersPage(ListPage):
         user = self.chosen()
         if user is not None:
             self.open_dialog(UserDialog(self._theme, self.session, user, self.model.ledger, self.window()))
+
+    def rename(self) -> None:
+        user = self.chosen()
+        if user is not None:
+            self.open_dialog(RenameDialog(self._theme, self.session, user, self.window()))
+
+    def delete(self) -> None:
+        user = self.chosen()
+        if user is not None:
+            self.open_dialog(DeleteDialog(self._theme, self.session, user, self.model.ledger, self.window()))
 
     def bring_in(self) -> None:
         self.open_dialog(ImportDialog(self._theme, self.session, self.model.ledger, self.window()))

@@ -44,6 +44,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     people.import_users,  # before the user of any name
     people.make_user,
     people.change_user,
+    people.rename_user_account,
+    people.delete_user_account,
     people.configure_account,
     people.adjust_balance,
     people.set_balance,

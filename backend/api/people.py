@@ -11,21 +11,25 @@ from backend.api.operation import Raw, operation
 from backend.api.problems import ApiProblem
 from backend.api.services import Services
 from backend.intake.model import Reverse
+from backend.jobs.service import forget_user
 from backend.people import bulk
 from backend.people.model import UserChange
 from backend.people.queries import get_user, reversal_of
-from backend.people.service import create_user, update_user
+from backend.people.service import create_user, rename_user, update_user
 from backend.wire.messages import (
     Adjust,
     ConfigureAccount,
     CreateUser,
+    DeleteUser,
     ImportAnswer,
     ImportUsers,
     MoneyAnswer,
     Name,
+    RenameUser,
     ReverseTransfer,
     SetBalance,
     SetUser,
+    UserDeleted,
     UserDetails,
     UserList,
 )
@@ -64,6 +68,25 @@ async def change_user(services: Services, who: Principal, name: Name, body: SetU
     mapped = map_user_name(name)
     await services.database.write(update_user, mapped, change_of(body.details), actor=who.actor, role=who.role)
     return await _user(services, mapped)
+
+
+@operation("POST", "/api/v1/users/{name}/rename", roles=ADMIN, errors=("not-found", "name-taken"))
+async def rename_user_account(services: Services, who: Principal, name: Name, body: RenameUser) -> UserList:
+    """Give a user another name. Account, balance, cards and transfers stay; jobs keep the name they came under."""
+    new_name = map_user_name(body.new_name)
+    await services.database.write(rename_user, map_user_name(name), new_name, actor=who.actor, role=who.role)
+    return await _user(services, new_name)
+
+
+@operation("POST", "/api/v1/users/{name}/delete", roles=ADMIN, errors=("not-found",))
+async def delete_user_account(services: Services, who: Principal, name: Name, body: DeleteUser) -> UserDeleted:
+    """Delete a user. Account, balance, transfers and jobs stay, on request without the person's name.
+
+    Refused while jobs of the user hold money that is reserved.
+    """
+    return await services.database.write(
+        forget_user, map_user_name(name), redact=body.redact, actor=who.actor, role=who.role
+    )
 
 
 @operation("POST", "/api/v1/users/{name}/account", roles=ADMIN, errors=COMMAND_ERRORS)

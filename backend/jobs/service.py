@@ -14,8 +14,9 @@ from backend.db.engine import now_ms
 from backend.jobs.model import Need
 from backend.jobs.tables import job, job_need
 from backend.ledger.tables import account
+from backend.people.service import delete_user
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import JobDecision
+from backend.wire.messages import JobDecision, UserDeleted
 
 CHUNK = 500
 MAX_SILENT = 200
@@ -87,6 +88,15 @@ def decisions(conn: sa.Connection) -> Decisions:
             )
         )
     return {provider_id: tuple(decided) for provider_id, decided in found.items()}
+
+
+def forget_user(conn: sa.Connection, name: str, *, redact: bool, actor: str, role: str) -> UserDeleted:
+    """Delete a user; with `redact` the person goes out of account and jobs too. Raises UserUnknown, UserBusy."""
+    account_id, kept = delete_user(conn, name, redact=redact, actor=actor, role=role)
+    if redact:
+        redact_jobs(conn, account_id, kept)
+    balance = sa.select(account.c.credits_posted - account.c.debits_posted).where(account.c.account_id == account_id)
+    return UserDeleted(account_id=account_id, account_name=kept, balance=conn.scalars(balance).one())
 
 
 def redact_jobs(conn: sa.Connection, account_id: int, name: str) -> None:

@@ -470,6 +470,26 @@ class SetUser(Message, frozen=True, kw_only=True):
     details: UserDetails
 
 
+class RenameUser(Message, frozen=True, kw_only=True):
+    """`new_name` is mapped as print servers' names are."""
+
+    new_name: Name
+
+
+class DeleteUser(Message, frozen=True, kw_only=True):
+    """`redact` takes the person's name and documents' names out of what stays: account and jobs."""
+
+    redact: bool = False
+
+
+class UserDeleted(Message, frozen=True, kw_only=True):
+    """What stays of a deleted user: the account, under which name, and its balance."""
+
+    account_id: int
+    account_name: str
+    balance: Amount
+
+
 class ImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """One user of a list. `row` is its line there, for messages; `balance` is what a new user starts with (None: the
     setting's initial credit)."""

@@ -22,10 +22,10 @@ from backend.compat.properties import (
 )
 from backend.compat.queries import count_users, overdraft_is_individual, user_exists, user_names
 from backend.db.engine import now_ms
-from backend.jobs.service import redact_jobs
+from backend.jobs.service import forget_user
 from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserBusy, UserUnknown
 from backend.people.model import UserChange
-from backend.people.service import create_user, delete_user, rename_user, update_user, user_defaults
+from backend.people.service import create_user, rename_user, update_user, user_defaults
 from backend.wire.messages import ConfigureAccount, SetBalance
 
 MAX_PIN = 32
@@ -102,7 +102,7 @@ async def add(caller: Caller, user: str) -> bool:
 async def delete(caller: Caller, user: str, redact: bool = False) -> bool:
     """The account stays, with its balance, transfers and jobs."""
     try:
-        await caller.write(_delete, user, redact, caller.actor, caller.role)
+        await caller.write(forget_user, user, redact=redact, actor=caller.actor, role=caller.role)
     except UserUnknown as error:
         raise user_unknown(user) from error
     except UserBusy as error:
@@ -201,12 +201,6 @@ async def add_internal(
 def _check_name(user: str) -> None:
     if len(user) > MAX_LINE or any(ord(character) < 32 for character in user):
         raise Fault(Code.GENERAL, f"A user name has at most {MAX_LINE} characters and no control characters")
-
-
-def _delete(conn: sa.Connection, user: str, redact: bool, actor: str, role: str) -> None:
-    account_id, name = delete_user(conn, user, redact=redact, actor=actor, role=role)
-    if redact:
-        redact_jobs(conn, account_id, name)
 
 
 def _disable(conn: sa.Connection, user: str, minutes: int, actor: str, role: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.core.access import MEANINGS
@@ -19,6 +20,7 @@ from app.views.queue import QueueDialog, RulesDialog
 from app.views.settings import SettingDialog
 from app.views.tokens import TokenDialog
 from app.views.useredit import ImportDialog, UserDialog
+from app.views.userend import DeleteDialog, RenameDialog
 from app.views.window import MainWindow
 from backend.wire.messages import QueueReport, SetQueue
 from backend.wire.pricing import SimpleCost, StandardCost, with_version
@@ -196,6 +198,50 @@ def test_users_are_listed_sorted_and_filtered_by_the_server_made_and_edited(
     panel = admin.people.person
     qtbot.waitUntil(lambda: panel.head.balance.accessibleName().startswith("Balance:"), timeout=DEADLINE_MS)
     page.clear()
+
+
+def test_a_user_is_renamed_the_old_login_stays_an_alias_and_deleted_after_the_login_was_typed(
+    admin: MainWindow, system: System, provider: PlayedProvider, qtbot: QtBot
+) -> None:
+    page = admin.users
+    system.add_person("quin", "Quin Ode", 3.0)
+    system.change_queue("library", SetQueue(hold_jobs=True))
+    held = system.authorise(provider, "library", "quin", "Waits", 1)
+    admin.actions_["users"].trigger()
+    page.field.setText("quin")
+    qtbot.waitUntil(lambda: names(admin) == ["quin"], timeout=DEADLINE_MS)
+    page.table.selectRow(0)
+    page.rename_button.click()
+    form = page.dialog
+    assert isinstance(form, RenameDialog)
+    form.act_button.click()
+    assert form.told.text() == "Type the new login first."
+    form.name.setText("UNI\\Quincy")
+    QTest.keyClick(form.name, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: form.told.text() == "Renamed.", timeout=DEADLINE_MS)
+    form.reject()
+    qtbot.waitUntil(lambda: names(admin) == ["quincy"], timeout=DEADLINE_MS)
+    assert (system.user("quincy").alias, system.user("quincy").balance) == ("quin", 30_000)
+    page.table.selectRow(0)
+    admin.actions_["delete_user"].trigger()
+    asks = page.dialog
+    assert isinstance(asks, DeleteDialog)
+    said = asks.becomes.texts
+    qtbot.waitUntil(lambda: any(line.startswith("1 held job waits") for line in said()), timeout=DEADLINE_MS)
+    assert said()[0] == "The balance of 3.00 EUR stays in the books and is nobody’s: set it to zero first if it is due."
+    assert not asks.act_button.isEnabled()
+    asks.typed.setText("quincy")
+    assert (asks.act_button.isEnabled(), asks.act_button.isDefault()) == (True, False)
+    asks.redact.setChecked(True)
+    asks.act_button.click()
+    qtbot.waitUntil(lambda: asks.told.text().startswith("Deleted. The account stays as “deleted-"), timeout=DEADLINE_MS)
+    assert asks.told.text().endswith("with 3.00 EUR.")
+    assert not asks.act_button.isEnabled()
+    asks.reject()
+    qtbot.waitUntil(lambda: page.state_pane.accessibleName().startswith("Nobody fits"), timeout=DEADLINE_MS)
+    page.clear()
+    assert system.ask_again(provider, held).code != ""
+    system.change_queue("library", SetQueue(hold_jobs=False))
 
 
 def names(window: MainWindow) -> list[str]:

@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from backend.base.ids import uuid7
 from backend.wire.messages import (
     Adjust,
+    AuditList,
     AuthoriseAnswer,
     ConfigureAccount,
     CreateUser,
+    DeleteUser,
     HeartbeatAnswer,
     JobActionAnswer,
     JobList,
@@ -17,6 +20,8 @@ from backend.wire.messages import (
     MoneyAnswer,
     QueueList,
     RefundJob,
+    ReleaseJob,
+    RenameUser,
     ReportAnswer,
     ReverseTransfer,
     RuleList,
@@ -28,6 +33,7 @@ from backend.wire.messages import (
     SetUser,
     TickOff,
     TransferList,
+    UserDeleted,
     UserDetails,
     UserList,
 )
@@ -190,6 +196,52 @@ def test_details_are_changed_and_a_card_is_one_persons(url: str) -> None:
     scene(url, play)
 
 
+def test_a_user_is_renamed_and_deleted_and_what_was_moved_stays(url: str) -> None:
+    async def play(server: Api) -> None:
+        job_id = await printed(server)
+        await server.ask("POST", "/api/v1/queues/1", QueueList, SetQueue(hold_jobs=True))
+        waits = authorise("anna")
+        held = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, waits, role="provider")
+        assert held.decision == "held"
+        await money(server, "users/anna/adjust", Adjust(command_id=uuid7(), user_name="anna", amount=10_000))
+        await server.ask("POST", "/api/v1/users", UserList, CreateUser(name="bob"))
+        taken = RenameUser(new_name="BOB")
+        assert (await server.refused("POST", "/api/v1/users/anna/rename", taken)).code == "name-taken"
+        renamed = await server.ask("POST", "/api/v1/users/anna/rename", UserList, RenameUser(new_name="UNI\\Ann"))
+        assert [(user.name, user.balance) for user in renamed.users] == [("ann", 8500)]
+        assert (await server.refused("POST", "/api/v1/users/anna/rename", taken)).code == "not-found"
+        left = await server.ask("POST", "/api/v1/users/ann/delete", UserDeleted, DeleteUser(redact=True))
+        assert (left.account_name, left.balance) == (f"deleted-{left.account_id}", 8500)
+        assert (await server.refused("POST", "/api/v1/users/ann/delete", DeleteUser())).code == "not-found"
+        (job,) = (await server.ask("GET", f"/api/v1/jobs/{job_id}", JobList)).jobs
+        assert (job.user_name, job.title, job.charged) == (left.account_name, "", 1500)
+        release = ReleaseJob(command_id=uuid7())
+        await server.ask("POST", f"/api/v1/jobs/{waits.job_id}/release", JobActionAnswer, release, role="helpdesk")
+        again = structs.replace(waits, command_id=uuid7(), attempt=2)
+        goes = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, again, role="provider")
+        assert (goes.decision, goes.code) == ("denied", "user-unknown")  # and nobody new was made for it
+        assert (await server.ask("GET", "/api/v1/users?query=an", UserList)).users == ()
+        noted = (await server.ask("GET", "/api/v1/audit?limit=50", AuditList)).entries
+        told = [(entry.action, entry.subject, entry.detail, entry.actor) for entry in noted]
+        assert ("user-renamed", "anna", "ann", "admin:admin-1") in told
+        assert ("user-deleted", "ann", "redacted", "admin:admin-1") in told
+
+    scene(url, play)
+
+
+def test_nobody_is_deleted_while_money_is_reserved(url: str) -> None:
+    async def play(server: Api) -> None:
+        await server.ask("POST", "/api/v1/heartbeat", HeartbeatAnswer, heartbeat("office"), role="provider")
+        job = authorise("anna")
+        await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, job, role="provider")
+        refused = await server.refused("POST", "/api/v1/users/anna/delete", DeleteUser())
+        assert (refused.code, "being printed" in refused.detail) == ("invalid", True)
+        await server.ask("POST", "/api/v1/jobs/report", ReportAnswer, report(job, 3), role="provider")
+        await server.ask("POST", "/api/v1/users/anna/delete", UserDeleted, DeleteUser())
+
+    scene(url, play)
+
+
 def attempts(job_id: str) -> list[tuple[str, str, Any]]:
     """Everything that looks at anna or moves her money."""
     command: dict[str, Any] = {"command_id": uuid7()}
@@ -203,6 +255,8 @@ def attempts(job_id: str) -> list[tuple[str, str, Any]]:
         ("GET", "jobs?user=anna", None),
         ("GET", "transfers", None),
         ("POST", "users/anna", SetUser(details=UserDetails(notes="x"))),
+        ("POST", "users/anna/rename", RenameUser(new_name="eve")),
+        ("POST", "users/anna/delete", DeleteUser()),
         ("POST", "users/anna/account", ConfigureAccount(**mine, overdraft=10**6)),
         ("POST", "users/anna/adjust", Adjust(**mine, amount=10**6)),
         ("POST", "users/anna/balance", SetBalance(**mine, balance=10**6)),
