@@ -1,4 +1,4 @@
-"""People who log in, access tokens, the audit log and the settings as rows and words. Pure."""
+"""People who log in, access tokens and the settings as rows and words. Pure."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -7,7 +7,7 @@ from app.core.costs import AmountError, amount_of, typed
 from app.core.grid import Cell, Line
 from app.core.history import moment_text, moment_tip
 from app.core.viewdata import NO_AMOUNT, Tone, count_text, money
-from backend.wire.messages import AuditEntry, Ledger, OperatorList, OperatorView, Role, SettingView, TokenView
+from backend.wire.messages import Ledger, OperatorList, OperatorView, Role, SettingView, TokenView
 
 ROLE_WORDS: Final[dict[Role, str]] = {
     "admin": "Administrator",
@@ -99,34 +99,6 @@ def token_line(view: TokenView, now_ms: int) -> Line:
             moment(view.created_at, now_ms),
             until,
             Cell(view.token_id, muted=True),
-        ),
-    )
-
-
-# ---------------------------------------------------------------- audit
-
-AUDIT_COLUMNS: Final = ("When", "Who", "Role", "What", "Whom or what", "Details")
-DENIED: Final = frozenset({"refused", "login-refused", "login-failed", "login-delayed"})
-
-
-def who(entry: AuditEntry) -> str:
-    """The name alone where the role, which stands beside it, says the rest."""
-    role, _, name = entry.actor.partition(":")
-    return name if name and role == entry.role else entry.actor
-
-
-def audit_line(entry: AuditEntry, now_ms: int) -> Line:
-    refused = entry.action in DENIED or "refused" in entry.action
-    what = entry.action.replace("-", " ").replace("_", " ")
-    return Line(
-        str(entry.audit_id),
-        (
-            moment(entry.at, now_ms),
-            Cell(who(entry), tip=entry.actor),
-            Cell(ROLE_WORDS.get(entry.role, entry.role), muted=True),  # type: ignore[call-overload]
-            Cell(f"{what[:1].upper()}{what[1:]}", "warning" if refused else None, tip=entry.action),
-            Cell(entry.subject, tip=entry.subject),
-            Cell(entry.detail, muted=True, tip=entry.detail),
         ),
     )
 

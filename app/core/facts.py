@@ -6,6 +6,7 @@ Made only for the node somebody looks at; a cluster may have thousands.
 from typing import Final
 
 from app.core import freshness
+from app.core.reasons import reason_words
 from app.core.topology import ENGINES, printer_address
 from app.core.viewdata import host_text
 from backend.wire.messages import (
@@ -160,7 +161,7 @@ def _queue(view: QueueView, topology: Topology, age_s: float) -> Facts:
         ("Jobs", "held until released" if view.hold_jobs else ""),
         ("While no server answers", OFFLINE_WORDS[view.offline_policy] if view.tracked else ""),
         ("A print that broke off", PARTIAL_WORDS[view.partial_charge] if view.tracked else ""),
-        ("Says", ", ".join(reason for reason in view.printer_state_reasons if reason != "none")),
+        ("Says", reason_words(view.printer_state_reasons)),
         ("Media ready", "\n".join(media_text(name) for name in view.media_ready)),
         ("Jobs so far", f"{view.jobs:,}"),
         ("Pages so far", f"{view.impressions:,}"),

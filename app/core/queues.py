@@ -10,6 +10,7 @@ from app.core import freshness
 from app.core.costs import rule_words
 from app.core.facts import OFFLINE_WORDS, PARTIAL_WORDS
 from app.core.grid import Cell, Line
+from app.core.reasons import reason_words
 from app.core.viewdata import Tone, count_text
 from backend.wire.messages import Ledger, QueueView, Topology
 
@@ -83,7 +84,7 @@ def _fits(queue: QueueView, choice: Choice, tone: Tone) -> bool:
 def line(queue: QueueView, topology: Topology, age_s: float) -> Line:
     seen = seen_s(queue, topology, age_s)
     word, tone = state(queue, seen)
-    says = ", ".join(reason for reason in queue.printer_state_reasons if reason != "none")
+    says = reason_words(queue.printer_state_reasons)
     tracked = queue.tracked
     return Line(
         str(queue.queue_id),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from app.core import freshness
+from app.core.reasons import reason_words
 from app.core.viewdata import HEALTH_WORDS, Tone, count_text, host_text
 from backend.wire.messages import DatabaseView, Health, Ledger, ProviderView, QueueView, ServerView, Topology
 from backend.wire.pricing import rule_text
@@ -205,7 +206,7 @@ def queue_health(view: QueueView) -> tuple[Health, str]:
 
 
 def _queue_detail(view: QueueView, ledger: Ledger) -> str:
-    reasons = ", ".join(reason for reason in view.printer_state_reasons if reason != "none")
+    reasons = reason_words(view.printer_state_reasons)
     if reasons:
         return reasons
     if not view.tracked:

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from PySide6.QtCore import QObject, Qt
 
-from app.core.access import AUDIT_COLUMNS, audit_line
+from app.core.audit import AUDIT_COLUMNS, audit_line
 from app.core.grid import Line
 from app.core.rows import difference
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import PagedModel
-from backend.wire.messages import AuditEntry
+from backend.wire.messages import AuditEntry, Ledger
 
 MAX_ENTRIES: Final = 5000
 
@@ -23,6 +23,7 @@ class AuditModel(PagedModel):
     def __init__(self, parent: QObject | None, fetch: Callable[[str], None]) -> None:
         super().__init__(parent, fetch)
         self._lines: dict[str, Line] = {}
+        self.ledger = Ledger(currency="", decimals=0)
 
     def show_newest(self, entries: Sequence[AuditEntry], now_ms: int, *, fresh: bool) -> None:
         """Take the newest page; with `fresh` the list begins anew."""
@@ -36,18 +37,28 @@ class AuditModel(PagedModel):
         self._fetching = False
         if before != self._oldest():
             return
-        self._exhausted = not entries or len(self._order) >= MAX_ENTRIES
+        self._exhausted = not entries or len(self._order) + len(entries) >= MAX_ENTRIES
         self._take({**self._lines, **self._lines_of(entries, now_ms)})
 
     def page_failed(self) -> None:
         """Asking again is left to the next scroll."""
         self._fetching = False
 
+    @property
+    def full(self) -> bool:
+        """Whether it takes in no more: there may be older entries."""
+        return len(self._order) >= MAX_ENTRIES
+
+    @property
+    def oldest(self) -> int:
+        """The id of the oldest entry held, 0 where there is none."""
+        return int(self._oldest() or 0)
+
     def holds(self, audit_id: int) -> bool:
         return str(audit_id) in self._lines
 
     def _lines_of(self, entries: Sequence[AuditEntry], now_ms: int) -> dict[str, Line]:
-        return {str(entry.audit_id): audit_line(entry, now_ms) for entry in entries}
+        return {str(entry.audit_id): audit_line(entry, now_ms, self.ledger) for entry in entries}
 
     def _take(self, new: dict[str, Line]) -> None:
         order = sorted(new, key=int, reverse=True)

@@ -82,6 +82,11 @@ class JobsModel(PagedModel):
             last = len(self._order) - 1
             self.dataChanged.emit(self.index(0, self.age), self.index(last, self.age), [Qt.ItemDataRole.DisplayRole])
 
+    @property
+    def full(self) -> bool:
+        """Whether it takes in no more: there may be older jobs."""
+        return len(self._order) >= MAX_ROWS
+
     def job(self, row: int) -> JobView | None:
         return self._jobs[self._order[row]] if 0 <= row < len(self._order) else None
 

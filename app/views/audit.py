@@ -14,12 +14,13 @@ from app.core.printlog import PERIODS, since_of
 from app.core.queries import Trouble, explain
 from app.core.reducer import Changes
 from app.core.viewdata import count_text, database_now_ms, short_reason
-from app.models.audit import MAX_ENTRIES, AuditModel
+from app.models.audit import AuditModel
 from app.qt.actions import Actions
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import LIMIT_S, REREAD_S, ListPage
+from app.views.onward import Onward
 from backend.wire.messages import AuditList
 
 WIDTHS: Final = {0: 128, 1: 140, 2: 112, 3: 170, 4: 220}
@@ -32,6 +33,7 @@ class AuditPage(ListPage):
         self.model.setParent(self)
         self._actions = actions
         self._question = AuditQuestion()
+        self._below = 0  # the entry below which the list begins, 0: with the newest
         self._read_at: float | None = None
         self._trouble: Trouble | None = None
         self._handle: Handle | None = None
@@ -43,6 +45,8 @@ class AuditPage(ListPage):
         periods = {key: text for key, text in PERIODS.items() if key != "between"}
         self.period = self.choice_box("When", periods, 126, self._filter)
         self.add_tools(self.field, self.who, self.period)
+        self.onward = Onward(theme, lambda: self._begin(self._question, self.model.oldest), self._newest)
+        self.add_end(self.onward)
         actions["copy_audit"].triggered.connect(self.copy)
         self.refresh()
 
@@ -54,15 +58,23 @@ class AuditPage(ListPage):
         question = AuditQuestion(self.field.text().strip(), self.who.text().strip(), since)
         if question != self._question:
             self._begin(question)
-            self.reread()
 
-    def _begin(self, question: AuditQuestion) -> None:
+    def _newest(self) -> None:
+        self._begin(self._question)
+
+    def _begin(self, question: AuditQuestion, below: int = 0) -> None:
+        """The list begins anew, below an entry."""
+        self._forget(question, below)
+        self.reread()
+
+    def _forget(self, question: AuditQuestion, below: int = 0) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        self._question, self._handle = question, None
+        self._question, self._below, self._handle = question, below, None
         self._read_at = self._trouble = None
         self._asked_at = -REREAD_S
         self.model.show_newest((), 0, fresh=True)
+        self.table.scrollToTop()
         self.refresh()
 
     def clear(self) -> None:
@@ -75,15 +87,16 @@ class AuditPage(ListPage):
         if self._handle is not None:
             self._handle.cancel()
         self._asked_at = time.monotonic()
-        question = self._question
+        question, below = self._question, self._below
 
         def done(found: AuditList) -> None:
             self._handle = None
-            if question == self._question:
+            if (question, below) == (self._question, self._below):
                 gap = len(found.entries) == AUDIT_ROWS and not any(
                     self.model.holds(entry.audit_id) for entry in found.entries
                 )
                 self._read_at, self._trouble = time.monotonic(), None
+                self._tell_ledger()
                 self.model.show_newest(found.entries, self._now_ms(), fresh=gap)
                 self.refresh()
 
@@ -93,7 +106,12 @@ class AuditPage(ListPage):
                 self._trouble = explain(error)
                 self.refresh()
 
-        self._handle = self.session.ask(lambda client: read_audit(client, question), done, failed, self)
+        self._handle = self.session.ask(lambda client: read_audit(client, question, below), done, failed, self)
+
+    def _tell_ledger(self) -> None:
+        ledger = self.session.store.state.ledger
+        if ledger is not None:
+            self.model.ledger = ledger
 
     def _fetch(self, before: str) -> None:
         question = self._question
@@ -116,12 +134,12 @@ class AuditPage(ListPage):
 
     def store_changed(self, changes: Changes) -> None:
         if changes.connection and self.session.store.state.connection.phase == "idle":
-            self._begin(AuditQuestion())
+            self._forget(AuditQuestion())
 
     def refresh(self) -> None:
         shown, read_at, told = self.model.rowCount(), self._read_at, self._trouble
-        text = f"newest {count_text(shown, 'entry', 'entries')}" if shown else ""
-        text += f"  ·  older than these {MAX_ENTRIES:,}: narrow it down" if shown >= MAX_ENTRIES else ""
+        newest = "" if self._below else "newest "
+        text = f"{newest}{count_text(shown, 'entry', 'entries')}" if shown else ""
         old = read_at is not None and (told is not None or is_stale(time.monotonic() - read_at, LIMIT_S))
         if old and read_at is not None:
             text += f"  ·  as known {ago_text(time.monotonic() - read_at)}"
@@ -133,12 +151,18 @@ class AuditPage(ListPage):
             self.show_state(icon, told.title, f"{short_reason(told.text).rstrip('.')}.", act, self.reread)
         elif read_at is None:
             self.show_state("audit", "Reading …", "Waiting for the answer of a server.")
+        elif self._below:
+            self.show_state("audit", "Nothing older", "The audit log ends here.", "Back to the newest", self._newest)
         elif self._question != AuditQuestion():
             self.show_state("search", "Nothing found", "No entry fits the filters.", "Show all", self.clear)
         else:
             self.show_state(
                 "audit", "Nothing yet", "Whoever changes something or looks at a person is written down here."
             )
+        held = count_text(shown, "entry", "entries")
+        end = f"The list holds {held} at most; there may be older ones. Filters narrow it down."
+        text = end if self.model.full else "These are not the newest entries."
+        self.onward.show_end(text, full=self.model.full, below=bool(self._below))
         self.offer()
 
     def offer(self) -> None:

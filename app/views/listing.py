@@ -99,6 +99,10 @@ class ListPage(Card):
         for widget in widgets:
             self._head.addWidget(widget)
 
+    def add_end(self, widget: QWidget) -> None:
+        """What stands below the table."""
+        self._box.addWidget(widget)
+
     def search_field(self, name: str, placeholder: str, width: int, changed: Callable[[], None]) -> QLineEdit:
         """A field with a magnifier; `changed` is called once somebody stops typing."""
         field = QLineEdit()

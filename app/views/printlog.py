@@ -30,7 +30,6 @@ from app.core.printlog import (
 from app.core.queries import Read, Trouble, explain
 from app.core.reducer import Changes
 from app.core.viewdata import count_text, database_now_ms, short_reason
-from app.models.jobs import MAX_ROWS
 from app.models.printlog import (
     CHARGED,
     COLOR,
@@ -52,6 +51,7 @@ from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import HIGH, LIMIT_S, REREAD_S, ListPage
+from app.views.onward import Onward
 from app.views.parts import date_sheet, font
 from backend.wire.messages import JobList
 
@@ -71,6 +71,7 @@ class PrintLogPage(ListPage):
         self.model.setParent(self)
         self._actions = actions
         self._wanted = LogFilter()
+        self._below = ""  # the job below which the list begins, "": with the newest
         self._read: Read[JobList] | None = None
         self._trouble: Trouble | None = None
         self._handle: Handle | None = None
@@ -100,6 +101,8 @@ class PrintLogPage(ListPage):
         self._actions["copy_jobs"].triggered.connect(self.copy)
         self.add_tools(self.clear_button, self.cancel_button, self.save_button)
         self.cancel_button.hide()
+        self.onward = Onward(self._theme, self._older, self._begin)
+        self.add_end(self.onward)
         self.choose_many()
 
     def _date(self, name: str) -> QDateEdit:
@@ -139,6 +142,16 @@ class PrintLogPage(ListPage):
         if wanted == self._wanted:
             return
         self._wanted = wanted
+        self._begin()
+
+    def _older(self) -> None:
+        last = self.model.job(self.model.rowCount() - 1)
+        if last is not None:
+            self._begin(last.job_id)
+
+    def _begin(self, below: str = "") -> None:
+        """The list begins anew, below a job."""
+        self._below = below
         self._read = self._trouble = None
         self.model.show_newest((), self.session.store.state.ledger, fresh=True)
         self.table.scrollToTop()
@@ -165,20 +178,20 @@ class PrintLogPage(ListPage):
         if self._handle is not None:
             self._handle.cancel()
         self._asked_at = time.monotonic()
-        wanted = self._wanted
+        wanted, below = self._wanted, self._below
 
         def done(read: Read[JobList]) -> None:
             self._handle = None
-            if wanted == self._wanted:
+            if (wanted, below) == (self._wanted, self._below):
                 self._take(read)
 
         def failed(error: Exception) -> None:
             self._handle = None
-            if wanted == self._wanted:
+            if (wanted, below) == (self._wanted, self._below):
                 self._trouble = explain(error)
                 self.refresh()
 
-        self._handle = self.session.ask(lambda client: read_log(client, wanted), done, failed, self)
+        self._handle = self.session.ask(lambda client: read_log(client, wanted, below), done, failed, self)
 
     def _take(self, read: Read[JobList]) -> None:
         jobs = read.value.jobs
@@ -218,6 +231,7 @@ class PrintLogPage(ListPage):
         self._read = self._trouble = self._handle = None
         self._asked_at = -REREAD_S
         self.told.hide()
+        self._below = ""
         self.model.show_newest((), None, fresh=True)
         self.refresh()
 
@@ -251,15 +265,21 @@ class PrintLogPage(ListPage):
 
     def refresh(self) -> None:
         shown, read = self.model.rowCount(), self._read
-        parts = [f"newest {count_text(shown, 'job', 'jobs')}"] if shown else []
-        parts += [f"older than these {MAX_ROWS:,}: narrow the time down, or save"] if shown >= MAX_ROWS else []
+        parts = [f"{'' if self._below else 'newest '}{count_text(shown, 'job', 'jobs')}"] if shown else []
         old = read is not None and (self._trouble is not None or is_stale(time.monotonic() - read.at, LIMIT_S))
         if old and read is not None:
             parts.append(f"as known {ago_text(time.monotonic() - read.at)}")
         self.show_count("  ·  ".join(parts), "warning" if old else "muted")
         self.clear_button.setVisible(not self._wanted.all)
         self._choose_state(shown)
+        self._show_end(shown)
         self.offer()
+
+    def _show_end(self, shown: int) -> None:
+        held = count_text(shown, "job", "jobs")
+        end = f"The list holds {held} at most; there may be older ones. A table that is saved has them all."
+        text = end if self.model.full else "These are not the newest jobs."
+        self.onward.show_end(text, full=self.model.full, below=bool(self._below))
 
     def _choose_state(self, shown: int) -> None:
         told = self._trouble
@@ -270,6 +290,8 @@ class PrintLogPage(ListPage):
             self.show_state("lock" if told.denied else "unplug", told.title, text, act, self.reread)
         elif self._read is None:
             self.show_state("jobs", "Reading …", "Waiting for the answer of a server.")
+        elif self._below:
+            self.show_state("jobs", "Nothing older", "The print log ends here.", "Back to the newest", self._begin)
         elif self._wanted.all:
             self.show_state("empty", "Nothing was printed yet", "Every job on a tracked queue appears here, and stays.")
         else:

@@ -71,12 +71,12 @@ def set_queues(conn: sa.Connection, queue_ids: Sequence[int], body: SetQueue, *,
 def switch_queue(conn: sa.Connection, queue_id: int, *, disabled: bool, minutes: int, actor: str, role: str) -> None:
     """Switch a queue on, or off for so many minutes (-1: for ever). Raises QueueUnknown."""
     until = now_ms(conn) + 60_000 * minutes if disabled and minutes >= 0 else 0
-    changed = sa.update(queue).where(queue.c.queue_id == queue_id).values(disabled=disabled, disabled_until=until)
-    name = conn.scalar(changed.returning(queue.c.name))
-    if name is None:
+    row = conn.execute(sa.select(queue).where(queue.c.queue_id == queue_id).with_for_update()).one_or_none()
+    if row is None:
         raise QueueUnknown(f"there is no queue {queue_id}")
     values = {"disabled": disabled, "disabled_until": until}
-    write_audit(conn, actor, role, "queue-changed", name, json.dumps(values))
+    conn.execute(sa.update(queue).where(queue.c.queue_id == queue_id).values(**values))
+    _note(conn, row, values, actor, role)
 
 
 def rules_of(conn: sa.Connection, queue_id: int) -> tuple[RuleView, ...]:
@@ -105,7 +105,17 @@ def _set_queue(conn: sa.Connection, row: sa.Row[*tuple[Any, ...]], body: SetQueu
             values[name] = value
     if values:
         conn.execute(sa.update(queue).where(queue.c.queue_id == row.queue_id).values(**values))
-        write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(values))
+        _note(conn, row, values, actor, role)
+
+
+def _note(
+    conn: sa.Connection, row: sa.Row[*tuple[Any, ...]], values: Mapping[str, object], actor: str, role: str
+) -> None:
+    """For the audit log: what was changed of a queue, each as [old, new]; nothing where all of it was so before."""
+    before = row._mapping
+    changed = {name: [before[name], value] for name, value in values.items() if before[name] != value}
+    if changed:
+        write_audit(conn, actor, role, "queue-changed", row.name, json.dumps(changed))
 
 
 def _keep_rules(conn: sa.Connection, queue_id: int, rules: Sequence[CostRule], actor: str) -> None:

@@ -10,9 +10,11 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.core import administration
 from app.core.access import MEANINGS
 from app.core.profiles import Profile
-from app.models import printlog, userlist
+from app.models import audit as auditlist
+from app.models import jobs, printlog, userlist
 from app.qt.session import Session
 from app.views.forms import Confirm
 from app.views.operators import OperatorDialog
@@ -83,6 +85,40 @@ def test_the_print_log_is_filtered_by_the_server_follows_and_is_saved(
     qtbot.waitUntil(lambda: page.state_pane.accessibleName().startswith("No job fits"), timeout=DEADLINE_MS)
     page.clear()
     qtbot.waitUntil(lambda: "Poster" in titles(admin), timeout=DEADLINE_MS)
+
+
+def test_a_list_that_is_full_says_so_and_goes_on_below(
+    admin: MainWindow, system: System, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    page = admin.print_log
+    for number in range(5):
+        system.print_job(provider, "library", "wei", f"Leaf {number}", 1)
+    monkeypatch.setattr(jobs, "MAX_ROWS", 2)
+    page.show_user("wei")
+    admin.actions_["print_log"].trigger()
+    qtbot.waitUntil(lambda: titles(admin) == ["Leaf 4", "Leaf 3"], timeout=DEADLINE_MS)
+    assert page.onward.accessibleName().startswith("The list holds 2 jobs at most; there may be older ones.")
+    page.onward.older.click()
+    qtbot.waitUntil(lambda: titles(admin) == ["Leaf 2", "Leaf 1"], timeout=DEADLINE_MS)
+    assert page.count_text == "2 jobs"
+    system.print_job(provider, "library", "wei", "Leaf 5", 1)  # what comes meanwhile belongs above
+    page.reread()
+    monkeypatch.setattr(jobs, "MAX_ROWS", 3)
+    page.onward.newest.click()
+    qtbot.waitUntil(lambda: titles(admin) == ["Leaf 5", "Leaf 4", "Leaf 3"], timeout=DEADLINE_MS)
+    assert page.onward.newest.isHidden()
+    page.clear()
+    monkeypatch.setattr(administration, "AUDIT_ROWS", 3)
+    monkeypatch.setattr(auditlist, "MAX_ENTRIES", 3)
+    log = admin.audit
+    admin.actions_["audit"].trigger()
+    qtbot.waitUntil(lambda: log.model.rowCount() == 3, timeout=DEADLINE_MS)
+    first = log.model.oldest
+    log.onward.older.click()
+    qtbot.waitUntil(lambda: log.model.rowCount() == 3 and log.model.oldest < first, timeout=DEADLINE_MS)
+    assert log.onward.accessibleName().startswith("The list holds 3 entries at most; there may be older ones.")
+    log.onward.newest.click()
+    qtbot.waitUntil(lambda: log.model.oldest >= first, timeout=DEADLINE_MS)
 
 
 def test_the_rail_shows_what_a_role_may_see(window: MainWindow, session: Session, system: System, qtbot: QtBot) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+import msgspec
 import pytest
-from msgspec import structs
 
 from backend.base.ids import uuid7
 from backend.wire.messages import (
@@ -134,6 +134,13 @@ def test_many_queues_get_a_price_at_once_or_none_and_every_rule_is_kept(url: str
         assert [rule.cost.version for rule in kept.rules] == [3, 2, 1]
         assert kept.rules[0].cost == SimpleCost(per_impression=70, version=3)
         assert [bool(rule.actor) for rule in kept.rules] == [True, True, False]
+        query = "/api/v1/audit?action=queue-changed&subject=b"
+        (noted,) = (await server.ask("GET", query, AuditList)).entries  # the same again is noted no second time
+        told = msgspec.json.decode(noted.detail, type=dict[str, list[Any]])
+        assert (told["hold_jobs"], [msgspec.json.decode(rule)["model"] for rule in told["cost"]]) == (
+            [False, True],
+            ["simple", "standard"],
+        )
         never = await server.ask("GET", f"/api/v1/queues/{third}/rules", RuleList)
         assert [rule.cost for rule in never.rules] == [SimpleCost(per_impression=500)]
 
@@ -217,7 +224,7 @@ def test_a_user_is_renamed_and_deleted_and_what_was_moved_stays(url: str) -> Non
         assert (job.user_name, job.title, job.charged) == (left.account_name, "", 1500)
         release = ReleaseJob(command_id=uuid7())
         await server.ask("POST", f"/api/v1/jobs/{waits.job_id}/release", JobActionAnswer, release, role="helpdesk")
-        again = structs.replace(waits, command_id=uuid7(), attempt=2)
+        again = msgspec.structs.replace(waits, command_id=uuid7(), attempt=2)
         goes = await server.ask("POST", "/api/v1/jobs/authorise", AuthoriseAnswer, again, role="provider")
         assert (goes.decision, goes.code) == ("denied", "user-unknown")  # and nobody new was made for it
         assert (await server.ask("GET", "/api/v1/users?query=an", UserList)).users == ()

@@ -7,7 +7,6 @@ import pytest
 from app.core.access import (
     MEANINGS,
     as_typed,
-    audit_line,
     duration_words,
     limit_words,
     operator_lines,
@@ -16,6 +15,7 @@ from app.core.access import (
     token_line,
     value_words,
 )
+from app.core.audit import audit_line
 from app.core.costs import AmountError
 from app.core.pages import PAGES, shown_to
 from app.core.queries import read_rights
@@ -78,10 +78,10 @@ def test_a_token_that_ended_is_not_valid() -> None:
 
 def test_a_refusal_in_the_audit_log_stands_out() -> None:
     entry = AuditEntry(audit_id=7, at=NOW_MS, actor="helpdesk:anna", role="helpdesk", action="refused", subject="x")
-    who, what = audit_line(entry, NOW_MS).cells[1], audit_line(entry, NOW_MS).cells[3]
+    who, what = audit_line(entry, NOW_MS, LEDGER).cells[1], audit_line(entry, NOW_MS, LEDGER).cells[3]
     assert (who.text, what.text, what.tone) == ("anna", "Refused", "warning")
     local = AuditEntry(audit_id=8, at=NOW_MS, actor="command line:0", role="admin", action="token-created", subject="x")
-    assert audit_line(local, NOW_MS).cells[1].text == "command line:0"
+    assert audit_line(local, NOW_MS, LEDGER).cells[1].text == "command line:0"
 
 
 @pytest.mark.parametrize(
