@@ -81,7 +81,7 @@ def photograph_desk(camera: Photographer) -> None:
     """The jobs that wait, the queue that holds them, and those to look at."""
     window, jobs = camera.window, camera.window.live.jobs
     window.actions_["jobs_held"].trigger()
-    camera.wait("the answer", lambda: jobs.model.rowCount() > 0 or jobs.state_pane.isVisible())
+    camera.wait("the held jobs", lambda: jobs.state_pane.isVisible() or _states(camera) == {"Held"})
     jobs.table.selectRow(0)
     camera.take("held")
     window.actions_["jobs_look"].trigger()
@@ -95,6 +95,12 @@ def photograph_desk(camera: Photographer) -> None:
             camera.take("queue")
             break
     window.live.topology.details.dismiss()
+
+
+def _states(camera: Photographer) -> set[str]:
+    """Of the jobs that are listed on the live page."""
+    model = camera.window.live.jobs.model
+    return {str(model.index(row, 0).data()) for row in range(model.rowCount())}
 
 
 def photograph_safety(camera: Photographer, system: System) -> None:
@@ -116,8 +122,13 @@ def photograph_safety(camera: Photographer, system: System) -> None:
     window.actions_["find"].trigger()
     window.people.search.field.setText("wei")
     panel.open_person("wei")
-    camera.wait("the person", lambda: panel.jobs.rowCount() > 0)
-    denied = [row for row in range(panel.jobs.rowCount()) if panel.jobs.index(row, 0).data() == "Denied"]
+    denied: list[int] = []
+
+    def found() -> bool:
+        denied[:] = [row for row in range(panel.jobs.rowCount()) if panel.jobs.index(row, 0).data() == "Denied"]
+        return bool(denied)
+
+    camera.wait("the denied job", found)
     panel.jobs_table.selectRow(denied[0])
     camera.take("why-denied")
     window.actions_["adjust"].trigger()

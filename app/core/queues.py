@@ -15,7 +15,7 @@ from app.core.viewdata import Tone, count_text
 from backend.wire.messages import Ledger, QueueView, Topology
 
 COLUMNS: Final = (
-    "Queue", "Print server", "State", "Counted", "A page costs", "Jobs", "Offline", "Broken off", "Where",
+    "Queue", "Print server", "State", "Counted", "A page costs", "Jobs", "If no server answers", "If broken off", "Where",
     "Jobs so far", "Seen",
 )  # fmt: skip
 NUMBERS: Final = frozenset({9, 10})
@@ -36,8 +36,8 @@ _PRINTER: Final[dict[str, tuple[str, Tone]]] = {
     "stopped": ("Stopped", "warning"),
     "unknown": ("Not known", "unknown"),
 }
-_POLICY: Final = {"default": "as its server is set", "allow": "print", "allowance": "within allowance", "hold": "hold"}
-_PARTIAL: Final = {"whole": "the whole", "nothing": "nothing"}
+_POLICY: Final = {"default": "by print server", "allow": "print", "allowance": "within allowance", "hold": "hold"}
+_PARTIAL: Final = {"whole": "costs all", "nothing": "costs nothing"}
 
 
 def seen_s(queue: QueueView, topology: Topology, age_s: float) -> float:
