@@ -32,7 +32,9 @@ LIFETIMES: Final[dict[int, str]] = {
 
 # ---------------------------------------------------------------- operators
 
-OPERATOR_COLUMNS: Final = ("Login", "Name", "Role", "May log in", "Most at once", "Most in a day", "Last log-in", "Made")
+OPERATOR_COLUMNS: Final = (
+    "Login", "Name", "Role", "May log in", "Most at once", "Most in a day", "Last log-in", "Made",
+)  # fmt: skip
 OPERATOR_NUMBERS: Final = frozenset({4, 5})
 
 

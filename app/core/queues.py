@@ -15,8 +15,8 @@ from app.core.viewdata import Tone, count_text
 from backend.wire.messages import Ledger, QueueView, Topology
 
 COLUMNS: Final = (
-    "Queue", "Print server", "State", "Counted", "A page costs", "Jobs", "If no server answers", "If broken off", "Where",
-    "Jobs so far", "Seen",
+    "Queue", "Print server", "State", "Counted", "A page costs", "Jobs", "Without server", "Broken off",
+    "Where", "Jobs so far", "Seen",
 )  # fmt: skip
 NUMBERS: Final = frozenset({9, 10})
 

@@ -9,7 +9,6 @@ from typing import Final
 from PySide6.QtGui import QGuiApplication
 
 from app.core.administration import AUDIT_ROWS, AuditQuestion, read_audit
-from app.core.freshness import ago_text, is_stale
 from app.core.printlog import PERIODS, since_of
 from app.core.queries import Trouble, explain
 from app.core.reducer import Changes
@@ -19,7 +18,7 @@ from app.qt.actions import Actions
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
-from app.views.listing import LIMIT_S, REREAD_S, ListPage
+from app.views.listing import REREAD_S, ListPage
 from app.views.onward import Onward
 from backend.wire.messages import AuditList
 
@@ -140,10 +139,7 @@ class AuditPage(ListPage):
         shown, read_at, told = self.model.rowCount(), self._read_at, self._trouble
         newest = "" if self._below else "newest "
         text = f"{newest}{count_text(shown, 'entry', 'entries')}" if shown else ""
-        old = read_at is not None and (told is not None or is_stale(time.monotonic() - read_at, LIMIT_S))
-        if old and read_at is not None:
-            text += f"  ·  as known {ago_text(time.monotonic() - read_at)}"
-        self.show_count(text, "warning" if old else "muted")
+        self.show_read(text, read_at, told)
         if shown:
             self.show_table()
         elif told is not None:

@@ -50,6 +50,8 @@ T = TypeVar("T")
 TYPING_MS: Final = 250
 REREAD_S: Final = 10.0
 LIMIT_S: Final = 2.5 * REREAD_S
+SURE_S: Final = 3.0
+"""What was read so short a time ago is true though the connection is being made anew."""
 HIGH: Final = 30
 
 
@@ -61,6 +63,7 @@ class ListPage(Card):
         self._theme = theme
         self.session = session
         self.dialog: QDialog | None = None
+        self.old = False
         self.table = Table(theme, title)
         self.table.setModel(model)
         self.table.setItemDelegate(CellDelegate(theme, self.table))
@@ -82,7 +85,7 @@ class ListPage(Card):
         self._box.addLayout(self._head)
         self._box.addWidget(self.told)
         self._box.addWidget(self._stack, 1)
-        session.store.changed.connect(self.store_changed)
+        session.store.changed.connect(self._changed)
         session.store.ticked.connect(self._ticked)
 
     # ---------------------------------------------------------------- building
@@ -157,6 +160,14 @@ class ListPage(Card):
         self._count.show_text(text)
         self._theme.tint(self._count, tone)
 
+    def show_read(self, text: str, read_at: float | None, trouble: Trouble | None) -> None:
+        """The count, and how old it is where that may not be taken for now: no server answers, or none did for long."""
+        age = time.monotonic() - read_at if read_at is not None else 0.0
+        cut_off = self.session.store.state.connection.phase != "live" and age >= SURE_S
+        self.old = read_at is not None and (trouble is not None or cut_off or is_stale(age, LIMIT_S))
+        parts = [text, f"as known {ago_text(age)}" if self.old else ""]
+        self.show_count("  ·  ".join(part for part in parts if part), "warning" if self.old else "muted")
+
     @property
     def count_text(self) -> str:
         return self._count.accessibleName()
@@ -207,6 +218,13 @@ class ListPage(Card):
 
     def tick(self) -> None:
         """Once a second while the page is shown."""
+
+    def _changed(self, changes: Changes) -> None:
+        """A server answers again: what is old is read at once."""
+        self.store_changed(changes)
+        back = changes.connection and self.session.store.state.connection.phase == "live"
+        if back and self.old and self.isVisible():
+            self.reread()
 
     def _ticked(self) -> None:
         if self.isVisible():
@@ -283,10 +301,7 @@ class ReadPage(ListPage, Generic[T]):
     def refresh(self) -> None:
         text = self.show_value() if self.value is not None else ""
         model: Any = self.table.model()
-        old = self._read_at is not None and (self._trouble is not None or self._stale())
-        if old and self._read_at is not None:
-            text += f"{'  ·  ' if text else ''}as known {ago_text(time.monotonic() - self._read_at)}"
-        self.show_count(text, "warning" if old else "muted")
+        self.show_read(text, self._read_at, self._trouble)
         if model.rowCount():
             self.show_table()
         elif self._trouble is not None:
@@ -299,9 +314,6 @@ class ReadPage(ListPage, Generic[T]):
         else:
             self.show_state(*self.nothing())
         self.offer()
-
-    def _stale(self) -> bool:
-        return self._read_at is not None and is_stale(time.monotonic() - self._read_at, LIMIT_S)
 
 
 def chosen_ids(page: ListPage, ids: Callable[[int], str]) -> Sequence[str]:

@@ -15,7 +15,6 @@ from PySide6.QtCore import QDate, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QDateEdit, QFileDialog, QWidget
 
-from app.core.freshness import ago_text, is_stale
 from app.core.printlog import (
     DAY_MS,
     PERIODS,
@@ -50,7 +49,7 @@ from app.qt.actions import Actions
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
-from app.views.listing import HIGH, LIMIT_S, REREAD_S, ListPage
+from app.views.listing import HIGH, REREAD_S, ListPage
 from app.views.onward import Onward
 from app.views.parts import date_sheet, font
 from backend.wire.messages import JobList
@@ -265,11 +264,8 @@ class PrintLogPage(ListPage):
 
     def refresh(self) -> None:
         shown, read = self.model.rowCount(), self._read
-        parts = [f"{'' if self._below else 'newest '}{count_text(shown, 'job', 'jobs')}"] if shown else []
-        old = read is not None and (self._trouble is not None or is_stale(time.monotonic() - read.at, LIMIT_S))
-        if old and read is not None:
-            parts.append(f"as known {ago_text(time.monotonic() - read.at)}")
-        self.show_count("  ·  ".join(parts), "warning" if old else "muted")
+        text = f"{'' if self._below else 'newest '}{count_text(shown, 'job', 'jobs')}" if shown else ""
+        self.show_read(text, read.at if read is not None else None, self._trouble)
         self.clear_button.setVisible(not self._wanted.all)
         self._choose_state(shown)
         self._show_end(shown)

@@ -18,7 +18,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import ListPage, chosen_ids
 from app.views.queue import QueueDialog
-from backend.wire.messages import QueueView
+from backend.wire.messages import QueueView, Topology
 
 WIDTHS = {0: 124, 1: 110, 2: 104, 3: 106, 4: 136, 5: 74, 6: 130, 7: 80, 9: 90, 10: 56}
 ANY = ""
@@ -63,7 +63,7 @@ class QueuesPage(ListPage):
         found = chosen(topology, age_s, self.choice.currentData())
         lines = containing(tuple(line(queue, topology, age_s) for queue in found), self.field.text())
         self.model.show_lines(lines)
-        self.show_count(counted(topology, len(lines), len(self.table.chosen_rows())))
+        self._show_counted(topology, len(self.table.chosen_rows()))
         if lines:
             self.show_table()
         elif topology.queues:
@@ -96,4 +96,8 @@ class QueuesPage(ListPage):
         self.edit_button.setText(f"Edit {picked:,} …" if picked > 1 else "Edit…")
         topology = self.session.store.state.topology
         if topology is not None and self.model.rowCount():
-            self.show_count(counted(topology, self.model.rowCount(), picked))
+            self._show_counted(topology, picked)
+
+    def _show_counted(self, topology: Topology, picked: int) -> None:
+        text = counted(topology, self.model.rowCount(), picked)
+        self.show_read(text, self.session.store.state.topology_at, None)

@@ -42,7 +42,8 @@ class SettingsPage(ReadPage[SettingList]):
         assert self.value is not None  # shown once there is one
         self.model.show_lines([setting_line(view, self._ledger()) for view in self.value.settings])
         changed = sum(view.value != view.default and not view.secret and not view.fixed for view in self.value.settings)
-        return f"{count_text(len(self.value.settings), 'setting', 'settings')}, {changed:,} other than the default"
+        told = f"{changed:,} other than the default" if changed else "all as they are by default"
+        return f"{count_text(len(self.value.settings), 'setting', 'settings')}, {told}"
 
     def nothing(self) -> tuple[str, str, str]:
         return "settings", "No settings", "This server tells none."

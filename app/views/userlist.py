@@ -10,7 +10,6 @@ from typing import Final
 from PySide6.QtCore import Qt, Signal
 
 from app.core.administration import USER_ROWS, UserFilter, UserQuestion, read_users
-from app.core.freshness import ago_text, is_stale
 from app.core.queries import Read, Trouble, explain
 from app.core.reducer import Changes
 from app.core.users import FILTERS, found
@@ -33,7 +32,7 @@ from app.qt.actions import Actions, Name
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from app.qt.theme import Theme
-from app.views.listing import LIMIT_S, REREAD_S, ListPage
+from app.views.listing import REREAD_S, ListPage
 from app.views.useredit import ImportDialog, UserDialog
 from app.views.userend import DeleteDialog, RenameDialog
 from backend.wire.messages import UserList, UserView
@@ -160,10 +159,7 @@ class UsersPage(ListPage):
     def refresh(self) -> None:
         total, read_at, told = self.model.rowCount(), self._read_at, self._trouble
         text = found(total, read_at is not None)
-        old = read_at is not None and (told is not None or is_stale(time.monotonic() - read_at, LIMIT_S))
-        if old and read_at is not None:
-            text += f"  ·  as known {ago_text(time.monotonic() - read_at)}"
-        self.show_count(text, "warning" if old else "muted")
+        self.show_read(text, read_at, told)
         if total:
             self.show_table()
         elif told is not None:
