@@ -136,8 +136,8 @@ def test_many_queues_get_a_price_at_once_or_none_and_every_rule_is_kept(url: str
         assert [bool(rule.actor) for rule in kept.rules] == [True, True, False]
         query = "/api/v1/audit?action=queue-changed&subject=b"
         (noted,) = (await server.ask("GET", query, AuditList)).entries  # the same again is noted no second time
-        told = msgspec.json.decode(noted.detail, type=dict[str, list[Any]])
-        assert (told["hold_jobs"], [msgspec.json.decode(rule)["model"] for rule in told["cost"]]) == (
+        noted_of = msgspec.json.decode(noted.detail, type=dict[str, list[Any]])
+        assert (noted_of["hold_jobs"], [msgspec.json.decode(rule)["model"] for rule in noted_of["cost"]]) == (
             [False, True],
             ["simple", "standard"],
         )
