@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from backend.base.cli import program_version
 from backend.base.clock import Clock
+from backend.client.names import Names
 from backend.wire.messages import (
     AuthoriseAnswer,
     Heartbeat,
@@ -92,7 +93,8 @@ class Service:
         self._uplink = uplink
         self._clock = clock
         self._seen = Seen()
-        self._supplies = Supplies(clock)
+        self._names = Names()
+        self._supplies = Supplies(clock, self._names)
         self._watch = CupsdWatch(settings.state_dir / "spools")
         self._analyses: set[asyncio.Task[JobFacts]] = set()
         self._asking: set[asyncio.Task[Ask]] = set()
@@ -235,7 +237,8 @@ class Service:
             for other in state.record.runs
             if state.record.device_uri == uri and other.name != run.name and other.evidence.printer_job_id
         }
-        return await printer.ask_about(record.device_uri, run, record.title, record.cups_user_name, frozenset(others))
+        user = record.cups_user_name
+        return await printer.ask_about(record.device_uri, run, record.title, user, frozenset(others), self._names)
 
     async def ask_cups(self, printing: Printing) -> CupsState:
         return await identity.state_of(self._cupsd, printing)

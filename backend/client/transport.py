@@ -17,6 +17,8 @@ from typing import Final, cast
 
 import httpx
 
+from backend.client.names import Addresses, Names
+
 MAX_CONNECTIONS: Final = 64
 MAX_IDLE: Final = 16
 IDLE_S: Final = 30.0
@@ -35,6 +37,7 @@ class ShortTransport(httpx.AsyncBaseTransport):
         self._context: ssl.SSLContext | None = verify if isinstance(verify, ssl.SSLContext) else None
         self._idle: dict[Origin, list[_Connection]] = {}
         self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._names = Names()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The answer with its body read. Raises httpx's TransportError and its kin."""
@@ -77,19 +80,34 @@ class ShortTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request) -> "_Connection":
         origin = _origin(request.url)
-        scheme, host, port = origin
+        scheme, host, _ = origin
         if scheme not in ("http", "https"):
             raise httpx.UnsupportedProtocol(f"{scheme}: is no protocol to reach a server by", request=request)
         context = self._tls() if scheme == "https" else None
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
-                _, connection = await loop.create_connection(lambda: _Connection(origin), host, port, ssl=context)
+                return await self._dial(origin, await self._names.addresses(host), context)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("the connection was not made in time", request=request) from error
         except OSError as error:
             raise httpx.ConnectError(str(error), request=request) from error
-        return connection
+
+    async def _dial(self, origin: Origin, addresses: Addresses, context: ssl.SSLContext | None) -> "_Connection":
+        """To the first of the addresses that takes it. Raises the OSError of the last."""
+        _, host, port = origin
+        name = host if context is not None else None
+        loop = asyncio.get_running_loop()
+        failure = OSError("no address")
+        for address in addresses:
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(origin), address, port, ssl=context, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from backend.client.names import Names
 from backend.wire.messages import PrinterState, QueueReport
 from provider.cups import ipp
 from provider.cups.http import Place, post
@@ -89,12 +90,13 @@ class Queue:
 class IppClient:
     """IPP to one printer or server. Safe for many requests at once in one event loop."""
 
-    def __init__(self, place: Place, uri: str, user: str = "") -> None:
+    def __init__(self, place: Place, uri: str, names: Names, user: str = "") -> None:
         """`uri` is what the requests are about; `user` is whom the socket's other end will see, where it asks for
         that.
         """
         self.uri = uri
-        self.place = place
+        self._place = place
+        self._names = names
         self._user = user
         self._ids = itertools.count(1)
 
@@ -104,11 +106,11 @@ class IppClient:
         request = ipp.encode_request(operation, next(self._ids) & 0x7FFFFFFF, attributes)
         headers = {"Content-Type": "application/ipp", "User-Agent": "inkeeper"}
         try:
-            status, body = await post(self.place, request, headers, timeout_s)
+            status, body = await post(self._place, request, headers, timeout_s, self._names)
             if status == 401 and self._user:
                 # cupsd logs an error for credentials where it wants none, so they are shown only when asked for.
                 headers["Authorization"] = f"PeerCred {self._user}"
-                status, body = await post(self.place, request, headers, timeout_s)
+                status, body = await post(self._place, request, headers, timeout_s, self._names)
         except TimeoutError as error:
             raise CupsError(f"{name}: {self.uri} did not answer within {timeout_s:g} s") from error
         except OSError as error:
@@ -123,16 +125,18 @@ class IppClient:
 
 
 def cupsd_client(server: str) -> IppClient:
-    """`server` is `host:port` or the path of cupsd's socket, as in the setting [cups] server."""
+    """`server` is `host:port` or the path of cupsd's socket, as in the setting [cups] server. Its name is looked up
+    apart from printers': theirs may hang by the dozen."""
+    names = Names()
     if server.startswith("/"):
-        return IppClient(Place(uds=server), "ipp://localhost/", pwd.getpwuid(os.geteuid()).pw_name)
+        return IppClient(Place(uds=server), "ipp://localhost/", names, pwd.getpwuid(os.geteuid()).pw_name)
     host, separator, port = server.rpartition(":")
     if not separator or not port.isdigit():
         host, port = server, str(IPP_PORT)
-    return IppClient(Place(host=host.strip("[]"), port=int(port)), f"ipp://{host}:{port}/")
+    return IppClient(Place(host=host.strip("[]"), port=int(port)), f"ipp://{host}:{port}/", names)
 
 
-def printer_client(device_uri: str) -> IppClient:
+def printer_client(device_uri: str, names: Names) -> IppClient:
     """A client of the printer behind an IPP device URI. Raises CupsError for another one."""
     try:
         parts = urlsplit(device_uri)
@@ -144,7 +148,7 @@ def printer_client(device_uri: str) -> IppClient:
     path = parts.path or "/"
     shown = f"[{host}]" if ":" in host else host
     place = Place(host=host, port=port, path=path, tls=scheme in ("ipps", "https"))
-    return IppClient(place, f"{scheme}://{shown}:{port}{path}")
+    return IppClient(place, f"{scheme}://{shown}:{port}{path}", names)
 
 
 class Cupsd:

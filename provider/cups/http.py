@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from backend.client.names import Names
 from provider.errors import CupsError
 
 MAX_ANSWER_BYTES: Final = 8 << 20
@@ -23,21 +24,21 @@ class HttpError(CupsError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where to post: a unix socket's path, or a host and port, with TLS or without. `path` is the resource; `address`
-    the host's, where it has been looked up already."""
+    """Where to post: a unix socket's path, or a host and port, with TLS or without. `path` is the resource."""
 
     host: str = "localhost"
     port: int = 631
     path: str = "/"
     uds: str = ""
     tls: bool = False
-    address: str = ""
 
 
-async def post(place: Place, body: bytes, headers: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
+async def post(
+    place: Place, body: bytes, headers: Mapping[str, str], timeout_s: float, names: Names
+) -> tuple[int, bytes]:
     """Status and body of the answer. Raises HttpError, OSError or TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        reader, writer = await _connect(place)
+        reader, writer = await _connect(place, names)
         try:
             writer.write(_head(place, headers, len(body)) + body)
             await writer.drain()
@@ -48,9 +49,20 @@ async def post(place: Place, body: bytes, headers: Mapping[str, str], timeout_s:
                 await writer.wait_closed()
 
 
-async def _connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(place: Place, names: Names) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """By the first of the host's addresses that takes us. Raises the OSError of the last."""
     if place.uds:
         return await asyncio.open_unix_connection(place.uds, limit=MAX_ANSWER_BYTES)
+    failure = OSError("no address")
+    for address in await names.addresses(place.host):
+        try:
+            return await _dial(place, address)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+async def _dial(place: Place, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context = None
     if place.tls:
         # Nearly all printers sign their own certificate; CUPS's backend trusts it at first sight.
@@ -58,8 +70,7 @@ async def _connect(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     name = place.host if context is not None else None
-    host = place.address or place.host
-    return await asyncio.open_connection(host, place.port, ssl=context, server_hostname=name, limit=MAX_ANSWER_BYTES)
+    return await asyncio.open_connection(address, place.port, ssl=context, server_hostname=name, limit=MAX_ANSWER_BYTES)
 
 
 def _head(place: Place, headers: Mapping[str, str], length: int) -> bytes:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from backend.client.names import Names
 from provider.cups import ipp
 from provider.cups.client import IppClient, printer_client
 from provider.cups.ipp import Group
@@ -59,13 +60,13 @@ class Wanted:
 
 
 async def ask_about(
-    device_uri: str, run: RunRecord, title: str, user_name: str, others: frozenset[int] = frozenset()
+    device_uri: str, run: RunRecord, title: str, user_name: str, others: frozenset[int], names: Names
 ) -> PrinterWord:
     """The printer's word on a run. Never raises: a printer that cannot be asked is `UNREACHED`."""
     doubt_s = 0.0 if run.boot_id and run.boot_id == _boot_id() else DOUBT_S
     wanted = Wanted(run.evidence.printer_job_id, title, user_name, age_of(run), others, doubt_s)
     try:
-        return await _ask(printer_client(device_uri), wanted)
+        return await _ask(printer_client(device_uri, names), wanted)
     except CupsError:
         return UNREACHED
 

@@ -4,25 +4,20 @@ Nobody waits for this. A few printers at a time are asked, each within ASK_S, so
 handful after another, and those that do not answer ever more seldom. Printers behind other schemes are not asked: cupsd
 tells what it knows of them. Queues that lead to one printer ask it once.
 
-Invariant: what `of` tells was said by the printer at most FORGET_S ago; at most AT_ONCE questions are on their way,
-and at most MOST_LOOK_UPS names are looked up, each in a thread of its own, since a name service that hangs must not
-take the threads that the daemon writes with.
+Invariant: what `of` tells was said by the printer at most FORGET_S ago; at most AT_ONCE questions are on their way.
 """
 
 import asyncio
-import contextlib
-import ipaddress
 import logging
-import socket
-import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import structs
 
 from backend.base.clock import Clock
+from backend.client.names import Names
 from backend.wire.messages import QueueReport, Supply
 from provider.cups import ipp, markers
 from provider.cups.client import SCHEME, Queue, printer_client
@@ -35,7 +30,6 @@ FORGET_S: Final = 600.0
 ASK_S: Final = 2.0
 AT_ONCE: Final = 8
 ROUND_S: Final = 0.4
-MOST_LOOK_UPS: Final = 16
 
 _log = logging.getLogger(__name__)
 
@@ -60,11 +54,11 @@ class _Asked:
 class Supplies:
     """The printers behind one cupsd's queues. Belongs to one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, names: Names) -> None:
         self._clock = clock
+        self._names = names
         self._asked: dict[str, _Asked] = {}
         self._printers: dict[str, str] = {}
-        self._look_ups = LookUps()
 
     def note(self, queues: Iterable[Queue]) -> None:
         """The queues as cupsd has them now: who is new is asked soon, who is gone is forgotten."""
@@ -127,8 +121,7 @@ class Supplies:
         asked.due_s = self._clock.monotonic_s() + asked.pause_s
 
     async def _answer_of(self, uri: str) -> Answer:
-        client = printer_client(uri)
-        client.place = replace(client.place, address=await self._look_ups.address(client.place.host))
+        client = printer_client(uri, self._names)
         attributes = {
             "printer-uri": ipp.uri(client.uri),
             "requesting-user-name": ipp.name("inkeeper"),
@@ -149,39 +142,3 @@ def printer_of(device_uri: str) -> str:
     except ValueError:
         return ""
     return uri if known else ""
-
-
-class LookUps:
-    """Addresses of hosts, each looked up in a thread that ends with the process."""
-
-    def __init__(self) -> None:
-        self._running = 0
-
-    async def address(self, host: str) -> str:
-        """Raises CupsError when there is none, or when too many look-ups hang already."""
-        with contextlib.suppress(ValueError):
-            return str(ipaddress.ip_address(host))
-        if self._running >= MOST_LOOK_UPS:
-            raise CupsError("the name service does not answer")
-        self._running += 1
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[str] = loop.create_future()
-
-        def done(address: str) -> None:
-            self._running -= 1
-            if not found.done():
-                found.set_result(address)
-
-        def look_up() -> None:
-            try:
-                address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
-            except (OSError, UnicodeError, LookupError):
-                address = ""
-            with contextlib.suppress(RuntimeError):  # the daemon has ended meanwhile
-                loop.call_soon_threadsafe(done, address)
-
-        threading.Thread(target=look_up, daemon=True, name="look-up").start()
-        address = await found
-        if not address:
-            raise CupsError(f"{host} has no address")
-        return address

@@ -1,6 +1,7 @@
 """Asking printers what is left in them: real ones, and ones that are hostile, frozen, many."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from backend.base.clock import ManualClock, SystemClock
+from backend.client.names import Names
 from backend.wire.messages import QueueReport, Supply
 from provider.cups import ipp
 from provider.cups.client import Queue
-from provider.cups.supplies import AT_ONCE, EVERY_S, FORGET_S, MOST_LOOK_UPS, LookUps, Supplies
-from provider.errors import CupsError
+from provider.cups.printer import UNREACHED, ask_about
+from provider.cups.supplies import AT_ONCE, EVERY_S, FORGET_S, Supplies
+from provider.jobs.model import PrinterWord, RunRecord
 from tests.support.printer import IppPrinter
 
 MARKERS = """\
@@ -44,7 +47,7 @@ def test_a_real_printer_tells_what_is_left(scratch: Path) -> None:
     """ippeveprinter's own words are PWG 5100.13's strings, with others of ours it has the lists beside them."""
     with IppPrinter(scratch / "a", "a") as plain, IppPrinter(scratch / "b", "b", attributes=MARKERS) as listing:
         queues = (queue("a", f"inkeeper:/{plain.uri}"), queue("b", listing.uri, "media-low"), queue("c", "socket://x"))
-        found = asyncio.run(asked_once(Supplies(SystemClock()), *queues))
+        found = asyncio.run(asked_once(Supplies(SystemClock(), Names()), *queues))
     told, media = found.of("a")
     assert Supply(name="Black Ink", level=75, color="#000000", kind="ink") in told
     assert [supply.level for supply in told] == [25, 75, 50, 33, 67]
@@ -116,7 +119,7 @@ class Device:
 
 def test_thousands_of_frozen_printers_are_asked_a_handful_at_a_time() -> None:
     with Device().listening() as device:
-        found = Supplies(SystemClock())
+        found = Supplies(SystemClock(), Names())
         asyncio.run(asked_once(found, *(queue(f"q{n}", f"{device.uri}{n}") for n in range(5000))))
     assert (device.asked, device.at_once) == (AT_ONCE, AT_ONCE)
     assert found.of("q0") == ((), ())
@@ -124,7 +127,7 @@ def test_thousands_of_frozen_printers_are_asked_a_handful_at_a_time() -> None:
 
 def test_a_printer_is_asked_each_minute_and_one_that_is_silent_more_seldom() -> None:
     clock = ManualClock()
-    found = Supplies(clock)
+    found = Supplies(clock, Names())
 
     async def after(seconds: float, *queues: Queue) -> int:
         clock.advance(seconds)
@@ -152,22 +155,22 @@ def test_a_printer_is_asked_each_minute_and_one_that_is_silent_more_seldom() -> 
         assert device.asked == 4  # a queue that is gone is not asked
 
 
-def test_a_name_service_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_service_that_hangs_leaves_the_daemon_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printers of that many names are asked for their supplies and about runs; files are written beside it."""
     answers = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: answers.wait(30) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_words, **_more: answers.wait(60) and [])
+    run = RunRecord(number=1, name="run", started_at=0)
 
-    async def ask() -> None:
-        look_ups = LookUps()
-        hanging = [asyncio.create_task(look_ups.address(f"printer-{n}")) for n in range(MOST_LOOK_UPS)]
+    async def ask() -> list[PrinterWord]:
+        names = Names()
+        found = Supplies(SystemClock(), names)
+        uris = [f"ipp://printer-{number}/ipp/print" for number in range(AT_ONCE)]
+        supplies = asyncio.create_task(asked_once(found, *(queue(uri, uri) for uri in uris)))
+        about = [asyncio.create_task(ask_about(uri, run, "t", "anna", frozenset(), names)) for uri in uris]
         await asyncio.sleep(0)
-        with pytest.raises(CupsError, match="the name service does not answer"):
-            await look_ups.address("one-more")
-        assert await look_ups.address("::1") == "::1"
-        await asyncio.wait_for(asyncio.to_thread(answers.set), 10)
-        for told in await asyncio.gather(*hanging, return_exceptions=True):
-            assert isinstance(told, CupsError)
-        hanging = [asyncio.create_task(look_ups.address("again"))]
-        with pytest.raises(CupsError, match="again has no address"):
-            await hanging[0]
+        await asyncio.wait_for(asyncio.to_thread(os.getpid), 30)
+        answers.set()
+        await supplies
+        return await asyncio.gather(*about)
 
-    asyncio.run(ask())
+    assert asyncio.run(ask()) == [UNREACHED] * AT_ONCE
