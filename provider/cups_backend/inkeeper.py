@@ -3,8 +3,9 @@
 
 cupsd runs this file for every queue whose device URI is `inkeeper:/` + the real one. It keeps the document, asks the
 daemon over its unix socket, and on "print" writes a run file, starts the real backend and notes how it ended. A daemon
-that has not said a word for AWAY_S is away, whether it is dead, frozen or too slow: then the policy decides, as the
-daemon last wrote it, and what it comes to is written down for the daemon to take in when it is back.
+that has not said a word for AWAY_S is away, whether it is dead, frozen or too slow, and so is one that has not decided
+by when it said it would: then the policy decides, as the daemon last wrote it, and what it comes to is written down for
+the daemon to take in when it is back.
 
 Invariants, whatever is killed at whatever line:
 - the real backend never starts before `started` is on disk, and the room for `ended` is taken before;
@@ -28,6 +29,7 @@ from binascii import crc32
 
 PROTOCOL = "1"
 AWAY_S = 1.8  # after the daemon's last word, one of which comes every 0.45 s while it works on a question
+NEVER = float("inf")
 RETRY_S = 0.1
 HANG_UPS = 3  # so often a daemon may die in the middle of this job before it is as good as away
 PATIENCE_S = 600.0  # then the queue is stopped with the reason: an operator is needed, and no job is lost
@@ -181,6 +183,7 @@ class Asking:
         self.frame = encode(question)
         self.document = document
         self.heard_at = time.monotonic()
+        self.decided_by = NEVER
         self.hang_ups = 0
 
     def answer(self) -> "tuple[_socket.socket, dict[str, str]]":
@@ -196,7 +199,7 @@ class Asking:
                 time.sleep(RETRY_S)
 
     def left(self) -> float:
-        return self.heard_at + AWAY_S - time.monotonic()
+        return min(self.heard_at + AWAY_S, self.decided_by) - time.monotonic()
 
     def once(self) -> "tuple[_socket.socket, dict[str, str]]":
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -211,7 +214,9 @@ class Asking:
                 if answer.get("answer") != "working":
                     return sock, answer
                 self.heard_at = time.monotonic()
-                sock.settimeout(AWAY_S)
+                if answer.get("decided_in"):
+                    self.decided_by = min(self.decided_by, self.heard_at + float(answer["decided_in"]))
+                sock.settimeout(max(self.left(), 0.001))
                 if answer.get("message"):
                     say("INFO", answer["message"])
         except (OSError, Away):

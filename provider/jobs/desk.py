@@ -50,14 +50,20 @@ class World(Protocol):
 
 @dataclass
 class Session:
-    """A backend that holds a document and waits for `reply`. `analyse` gives that document's facts."""
+    """A backend that holds a document and waits for `reply`. `analyse` gives that document's facts; `analysed_at_s` is
+    when it did (monotonic): from then on the job waits for its decision."""
 
     number: int
     ask: Ask
     analyse: Callable[[], Awaitable[JobFacts]]
     reply: "asyncio.Future[ev.Reply]"
+    analysed_at_s: "asyncio.Future[float]"
     job_id: str = ""
     entered: bool = False
+
+    def note_analysed(self, at_s: float) -> None:
+        if not self.analysed_at_s.done():
+            self.analysed_at_s.set_result(at_s)
 
 
 class Desk:
@@ -87,8 +93,8 @@ class Desk:
 
     def session(self, ask: Ask, analyse: Callable[[], Awaitable[JobFacts]]) -> Session:
         """A backend has come. Nothing is known of it until `enter`, which `gone` must follow whatever happens."""
-        reply: asyncio.Future[ev.Reply] = asyncio.get_running_loop().create_future()
-        session = Session(self._next_session, ask, analyse, reply)
+        loop = asyncio.get_running_loop()
+        session = Session(self._next_session, ask, analyse, loop.create_future(), loop.create_future())
         self._next_session += 1
         return session
 
@@ -143,8 +149,8 @@ class Desk:
 
     def spent_offline(self, user_name: str, but: str) -> int:
         """The prices of what this user prints or has printed offline and no server has charged yet, `but` for a job."""
-        mine = (s.record for s in self._states.values() if s.record.user_name == user_name and s.record.job_id != but)
-        return sum(record.offline.cost for record in mine if record.offline is not None)
+        mine = (s for s in self._states.values() if s.record.user_name == user_name and s.record.job_id != but)
+        return sum(state.offline_cost for state in mine)
 
     @property
     def undecided(self) -> list[JobRecord]:
@@ -230,7 +236,7 @@ class Desk:
             case ev.Analyse(token, number):
                 self._spawn(job_id, self._analyse(token, number), ev.Analysed(token, _UNKNOWN_FACTS))
             case ev.Authorise(token, record, deadline_s):
-                self._spawn(job_id, self._authorise(token, record, deadline_s), ev.Undecided(token))
+                self._spawn(job_id, self._authorise(job_id, token, record, deadline_s), ev.Undecided(token))
             case ev.SendReport(record):
                 self._world.send_report(record)
             case ev.RemoveRuns(names):
@@ -290,16 +296,29 @@ class Desk:
 
     async def _analyse(self, token: int, number: int) -> ev.Event | None:
         session = self._sessions.get(number)
-        return None if session is None else ev.Analysed(token, await session.analyse())
+        if session is None:
+            return None
+        facts = await session.analyse()
+        session.note_analysed(self._clock.monotonic_s())
+        return ev.Analysed(token, facts)
 
-    async def _authorise(self, token: int, record: JobRecord, deadline_s: float) -> ev.Event:
-        answer = await self._world.authorise(record, deadline_s)
+    async def _authorise(self, job_id: str, token: int, record: JobRecord, deadline_s: float) -> ev.Event:
+        foretell_s = deadline_s - machine.DECIDE_S + machine.FORETELL_S - self._clock.monotonic_s()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(max(0.0, foretell_s), self._foretell, job_id, token, record)
+        try:
+            answer = await self._world.authorise(record, deadline_s)
+        finally:
+            timer.cancel()
         waited_s = self._clock.monotonic_s() - (deadline_s - machine.DECIDE_S)
         decision = answer.decision if answer is not None else "no server decided"
         _log.info("job %s: %s %.0f ms after its analysis", record.job_id, decision, waited_s * 1000)
         if answer is None:
             return ev.Undecided(token, self._world.offline_verdict(record))
         return ev.Decided(token, answer)
+
+    def _foretell(self, job_id: str, token: int, record: JobRecord) -> None:
+        self._feed(job_id, ev.Foretold(token, self._world.offline_verdict(record)))
 
     async def _remove(self, names: tuple[str, ...]) -> None:
         """Beside the loop: a file system that is writing its journal lets whoever removes a file wait for it."""

@@ -84,6 +84,14 @@ class Undecided:
 
 
 @dataclass(frozen=True)
+class Foretold:
+    """What the policy would say: no server has decided yet, and it will soon be the policy's turn."""
+
+    token: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class Adopted:
     """A run that a backend made while the daemon was away."""
 
@@ -125,6 +133,7 @@ Event = (
     | NotWritten
     | Decided
     | Undecided
+    | Foretold
     | Adopted
     | Reported
     | ReportRefused

@@ -40,6 +40,7 @@ from provider.jobs.events import (
     EndOrphans,
     Event,
     Finished,
+    Foretold,
     Forget,
     Hold,
     LookAtRuns,
@@ -61,10 +62,11 @@ from provider.jobs.events import (
     Written,
 )
 from provider.jobs.model import CupsState, Ending, HeldFor, JobRecord, PrinterWord, RunRecord, Told
-from provider.jobs.offline import OfflineDeny, OfflineHold
-from provider.jobs.state import JobState, Moment, Step, with_ask
+from provider.jobs.offline import OfflineDeny, OfflineHold, OfflinePrint
+from provider.jobs.state import Foretelling, JobState, Moment, Step, with_ask
 
 DECIDE_S: Final = 1.8  # promise P12 is 2 s; the rest is the way back to the backend
+FORETELL_S: Final = 1.3  # what the policy would say is on disk when its turn comes: the disk may take half a second
 LOOK_AGAIN_S: Final = 0.25
 ORPHAN_LOOK_S: Final = 1.0
 SESSION_PATIENCE_S: Final = 3 * 3600.0  # as long as CUPS's own MaxJobTime
@@ -124,7 +126,7 @@ def _answer(state: JobState, reply: Finished | Deny | Hold | Wait) -> Step:
 
 
 def _look(state: JobState) -> Step:
-    state = replace(state, stage="looking", token=state.token + 1, wake_at_s=None)
+    state = replace(state, stage="looking", token=state.token + 1, wake_at_s=None, foretold=None)
     return state, (LookAtRuns(state.token),)
 
 
@@ -254,19 +256,30 @@ def _analysed(state: JobState, event: Analysed, moment: Moment) -> Step:
     )
     token = state.token + 1
     deadline_s = moment.monotonic_s + DECIDE_S
-    state = replace(state, record=record, stage="writing", token=token, deadline_s=deadline_s)
+    state = replace(state, record=record, stage="writing", token=token, deadline_s=deadline_s, foretold=None)
     return state, (Write(token, record),)
+
+
+def _foretold(state: JobState, event: Foretold, _moment: Moment) -> Step:
+    """Write down now what is to be on disk before the policy's permission is given. A hold is not foretold: after a
+    crash a job that a server let print would be taken for one that is held."""
+    if state.stage != "authorising" or event.token != state.token or not isinstance(event.verdict, OfflinePrint):
+        return state, ()
+    record = change(state.record, offline=event.verdict.charge)
+    return replace(state, foretold=Foretelling(record)), (Write(state.token, record),)
 
 
 def _decided(state: JobState, event: Decided, moment: Moment) -> Step:
     if state.stage != "authorising" or event.token != state.token:
         return state, ()
     answer = event.answer
+    foretold, state = state.foretold, replace(state, foretold=None)
     if answer.decision != "superseded":
         told = Told(available=answer.available, at=moment.now_ms)
         state = replace(state, record=change(state.record, told=told))
     if answer.decision == "authorised":
-        return _print(replace(state, record=change(state.record, offline=None)))
+        printing, effects = _print(replace(state, record=change(state.record, offline=None)))
+        return printing, ((Write(0, printing.record), *effects) if foretold is not None else effects)
     if answer.decision == "superseded" and moment.monotonic_s < state.deadline_s:
         record = change(state.record, attempt=state.record.attempt + 1, authorise_id=moment.fresh_id)
         state = replace(state, record=record, stage="writing", token=state.token + 1)
@@ -290,7 +303,14 @@ def _undecided(state: JobState, event: Undecided, moment: Moment) -> Step:
         looked, more = _look(state)  # a server may have reserved money all the same: that nothing came is reported
         return looked, effects + more
     record = change(state.record, offline=event.verdict.charge)
-    return _tell(state, record, _permission(state, record, offline=True))
+    permission = _permission(state, record, offline=True)
+    foretold, state = state.foretold, replace(state, foretold=None)
+    if foretold is None or foretold.record != record:
+        return _tell(state, record, permission)
+    state = replace(state, record=record)
+    if foretold.on_disk:
+        return _told_to_print(state, permission)
+    return replace(state, stage="telling", reply=permission), ()
 
 
 def _hold(state: JobState, held_for: HeldFor, message: str) -> Step:
@@ -364,6 +384,8 @@ def _written(state: JobState, event: Written, moment: Moment) -> Step:
     if state.stage == "writing":
         state = replace(state, stage="authorising", token=state.token + 1)
         return state, (Authorise(state.token, state.record, state.deadline_s),)
+    if state.stage == "authorising" and state.foretold is not None:
+        return replace(state, foretold=replace(state.foretold, on_disk=True)), ()
     if state.stage == "telling":
         return _told(state, moment)
     if state.stage == "closing" and state.record.phase != "ended":
@@ -385,6 +407,8 @@ def _not_written(state: JobState, event: NotWritten, moment: Moment) -> Step:
         return state, ()
     if state.stage == "closing":
         return replace(state, wake_at_s=moment.monotonic_s + WRITE_AGAIN_S), ()
+    if state.stage == "authorising":
+        return replace(state, foretold=None), ()  # when its turn comes, the policy tries again
     if state.stage not in ("writing", "telling"):
         return state, ()
     state, effects = _answer(replace(state, reply=None), Wait(event.reason, 2.0))
@@ -508,6 +532,7 @@ _HANDLERS: Final[dict[type, Callable[[JobState, Any, Moment], Step]]] = {
     NotWritten: _not_written,
     Decided: _decided,
     Undecided: _undecided,
+    Foretold: _foretold,
     Adopted: _adopted,
     Reported: _reported,
     ReportRefused: _report_refused,

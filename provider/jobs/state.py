@@ -35,9 +35,17 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class Foretelling:
+    """The record as it will be if no server decides this attempt; written before that is known."""
+
+    record: JobRecord
+    on_disk: bool = False
+
+
+@dataclass(frozen=True)
 class JobState:
     """`record` is what is on disk or on its way there; `printers` are the sessions that were told to print; `reply` is
-    what the session is told as soon as the record is on disk."""
+    what the session is told as soon as the record is on disk; `foretold` is on its way there too, or there."""
 
     record: JobRecord
     stage: Stage = "waiting"
@@ -48,6 +56,7 @@ class JobState:
     asked_at_s: float = 0.0
     printers: frozenset[int] = frozenset()
     reply: Reply | None = None
+    foretold: Foretelling | None = None
     locked: bool = False
     highest_run: int = 0
     wake_at_s: float | None = None
@@ -55,6 +64,12 @@ class JobState:
     cups_tries: int = 0
     printer_tries: int = 0
     printer_since_s: float | None = None
+
+    @property
+    def offline_cost(self) -> int:
+        """What it costs by the price that it has, or would have, without a server; 0 where it has none."""
+        record = self.foretold.record if self.foretold is not None else self.record
+        return record.offline.cost if record.offline is not None else 0
 
 
 Step = tuple[JobState, tuple[Effect, ...]]

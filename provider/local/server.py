@@ -12,13 +12,14 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from provider.errors import ProviderError
 from provider.jobs.desk import Session
-from provider.jobs.events import Print, Wait
+from provider.jobs.events import Print, Reply, Wait
 from provider.local import protocol
 from provider.local.protocol import ProtocolError, Question, RunOver, StatusAsked
 
@@ -165,12 +166,23 @@ class LocalServer:
             return
         try:
             await _while_working(connection, asyncio.ensure_future(self._counter.enter(session)))
-            reply = await _while_working(connection, session.reply)
+            reply = await _decision(connection, session)
             await _send(connection, protocol.encode_reply(reply, str(self._runs_dir)))
             if isinstance(reply, Print):
                 await _until_over(connection)
         finally:
             self._counter.gone(session)
+
+
+async def _decision(connection: socket.socket, session: Session) -> Reply:
+    """The reply; once the document has been looked at, the backend is told how long it will wait for it at most."""
+    either: set[asyncio.Future[Any]] = {session.reply, session.analysed_at_s}
+    looking = asyncio.ensure_future(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
+    await _while_working(connection, looking)
+    if not session.reply.done():
+        left_s = session.analysed_at_s.result() + protocol.DECIDED_S - time.monotonic()
+        await _send(connection, protocol.encode_decided_in(left_s))
+    return await _while_working(connection, session.reply)
 
 
 async def _while_working(connection: socket.socket, wanted: "asyncio.Future[T]") -> T:

@@ -19,11 +19,14 @@ import statistics
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+from backend.checker.check import check_books
+from backend.db.engine import Database
 from scripts.bench.tracking import Sink
 from tests.support.app_server import AppServer
 from tests.support.cuts import Cuts
@@ -31,7 +34,8 @@ from tests.support.documents import Page, text_lines, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.namespaces import Switch, free_net
 from tests.support.print_server import PrintServer
-from tests.support.processes import Process, wait_until
+from tests.support.processes import Failed, Process, wait_until
+from tests.support.site import read_ledger
 
 NET = free_net()
 OUTSIDE, HOST = f"{NET}.2", f"{NET}.11"
@@ -159,7 +163,11 @@ def measure(stage: Stage, fault: str, document: Path) -> tuple[list[float], list
     site = stage.site
     heal: Heal = getattr(stage, fault)()
     try:
-        jobs = [site.cupsd.lp(queue, document, user="anna") for _ in range(EACH) for queue in QUEUES]
+        jobs = [
+            site.cupsd.lp(queue, document, user="anna", title=f"{fault} {number} {queue}")
+            for number in range(EACH)
+            for queue in QUEUES
+        ]
         wait_until(site.is_printed, 300, "the jobs to be over", 0.5)
     finally:
         heal()
@@ -176,6 +184,21 @@ def measure(stage: Stage, fault: str, document: Path) -> tuple[list[float], list
             if record["job_id"] in analysed:
                 since_analysis.append(on_at_s - analysed[record["job_id"]])
     return since_analysis, since_start
+
+
+def check_all(url: str) -> Counter[str]:
+    """Every job is charged once and the books are right; how the jobs were decided."""
+    database = Database(url)
+    try:
+        with database.connect() as conn:
+            ledger = read_ledger(conn)
+    finally:
+        database.close()
+    wrong = [job for job in ledger.jobs if (job.state, job.reserved) != ("completed", 0) or job.charged <= 0]
+    faults = check_books(ledger)
+    if wrong or faults or len({job.title for job in ledger.jobs}) != len(ledger.jobs):
+        raise Failed(f"not every job was charged once: {wrong[:3]} {faults[:3]}")
+    return Counter("by policy" if "offline" in job.marks else "by a server" for job in ledger.jobs)
 
 
 def started_backends(log: str) -> dict[int, float]:
@@ -245,6 +268,7 @@ def main() -> int:
         print("\nA job's wait for its decision in seconds: p50 p95 p99 longest   (aim: at most 2)", flush=True)
         for fault in asked.fault:
             tell(fault, *measure(stage, fault, document))
+        print(f"  each charged once; decided {dict(check_all(stage.server.database_url))}", flush=True)
     return 0
 
 

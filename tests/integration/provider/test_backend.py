@@ -53,6 +53,7 @@ class Daemon:
     ended: list[str] = field(default_factory=list)
     words: int = 0
     pause_s: float = 0.0
+    decided_in: float = 0.0
     hung_up: threading.Event = field(default_factory=threading.Event)
     closing: bool = False
 
@@ -87,9 +88,15 @@ class Daemon:
             self.asked.append(question)
             self.documents.append(os.pread(descriptors[0], 1 << 20, 0))
             os.close(descriptors[0])
-            for _ in range(self.words):
-                connection.sendall(protocol.encode_working())
-                time.sleep(self.pause_s)
+            if self.decided_in:
+                connection.sendall(protocol.encode_decided_in(self.decided_in))
+            try:
+                for _ in range(self.words):
+                    connection.sendall(protocol.encode_working())
+                    time.sleep(self.pause_s)
+            except BrokenPipeError:
+                self.hung_up.set()
+                return
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             connection.sendall(answer.removesuffix(HANG_UP))
             if answer and not answer.endswith(HANG_UP):
@@ -324,6 +331,15 @@ def test_a_daemon_that_hangs_up_is_asked_again(bench: Bench, daemon: Daemon) -> 
     daemon.answers = [b"", b"", allowed(bench)]
     assert bench.finish(bench.start())[0] == 0
     assert len(daemon.asked) == 3
+
+
+def test_a_daemon_that_does_not_decide_when_it_said_it_would_is_away(bench: Bench, daemon: Daemon) -> None:
+    daemon.decided_in, daemon.words, daemon.pause_s = 0.3, 400, 0.05
+    assert bench.finish(bench.start())[0] == 0
+    assert bench.printed() == DOCUMENT
+    (name,) = runs.all_names(bench.runs)
+    assert name.startswith("offline-42-")
+    assert daemon.ended == []
 
 
 def test_a_run_that_somebody_else_began_is_not_printed_again(bench: Bench, daemon: Daemon) -> None:

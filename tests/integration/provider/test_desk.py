@@ -10,11 +10,13 @@ import msgspec
 
 from backend.base.clock import SystemClock
 from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.pricing import SimpleCost
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
 from provider.jobs.events import Finished, Print, Superseded
-from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
-from provider.jobs.offline import PRINT_UNPRICED, Verdict
+from provider.jobs.model import Ask, CupsState, JobRecord, OfflineCharge, PrinterWord, RunRecord
+from provider.jobs.offline import PRINT_UNPRICED, OfflinePrint, Verdict
+from provider.journal.inspect import newest
 from tests.support.runfiles import write_run
 
 FACTS = JobFacts(impressions=2, sheets=2)
@@ -36,6 +38,8 @@ class Outside:
         self.desk: Desk | None = None
         self.asked: list[int] = []
         self.reports: list[JobRecord] = []
+        self.silent: asyncio.Event | None = None
+        self.verdict: Verdict = PRINT_UNPRICED
 
     async def ask_printer(self, record: JobRecord, run: RunRecord) -> PrinterWord:
         return self.printer
@@ -45,10 +49,13 @@ class Outside:
 
     async def authorise(self, record: JobRecord, deadline_s: float) -> AuthoriseAnswer | None:
         self.asked.append(record.attempt)
+        if self.silent is not None:
+            await self.silent.wait()
+            return None
         return AuthoriseAnswer(job_id=record.job_id, decision="authorised")
 
     def offline_verdict(self, record: JobRecord) -> Verdict:
-        return PRINT_UNPRICED
+        return self.verdict
 
     def send_report(self, record: JobRecord) -> None:
         self.reports.append(record)
@@ -120,6 +127,36 @@ def test_the_same_printing_is_never_printed_again_also_after_a_restart(tmp_path:
             session = await ask(desk)
             assert await asyncio.wait_for(session.reply, 20) == Finished()
         assert len(outside.reports) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_the_policy_will_say_is_on_disk_before_its_turn_and_nobody_waits_for_the_disk_then(tmp_path: Path) -> None:
+    priced = OfflineCharge(cost=100, rule=SimpleCost(per_impression=50))
+
+    complaints: list[str] = []
+
+    def on_disk() -> OfflineCharge | None:
+        found = list(newest(tmp_path / "journal", "", False, complaints.append))
+        return msgspec.json.decode(found[0], type=JobRecord).offline if found else None
+
+    async def scenario() -> None:
+        outside = Outside()
+        outside.silent, outside.verdict = asyncio.Event(), OfflinePrint(priced)
+        async with at_work(tmp_path, outside) as desk:
+            session = await ask(desk)
+            await until(lambda: on_disk() == priced, "the policy's word to be on disk")
+            assert session.analysed_at_s.done()
+            assert desk.spent_offline("anna", but="") == 100
+            assert not session.reply.done()
+            outside.silent.set()
+            reply = await asyncio.wait_for(session.reply, 20)
+            assert isinstance(reply, Print)
+            assert reply.offline
+            write_run(tmp_path / "runs", reply.name, exit_code=0)
+            desk.gone(session)
+            await until(lambda: not desk.states, "the job to be over")
+            assert outside.reports[0].offline == priced
 
     asyncio.run(scenario())
 

@@ -156,8 +156,8 @@ class Office:
             raise self.fault
         assert os.pread(document, 3, 0) == b"doc"
         ask = Ask(printing=Printing(spool_id="s", cups_job_id=1, time_at_creation=1), queue="q", user_name="u")
-        reply = asyncio.get_running_loop().create_future()
-        self.begun.append(Session(len(self.begun), ask, _no_analysis, reply))
+        loop = asyncio.get_running_loop()
+        self.begun.append(Session(len(self.begun), ask, _no_analysis, loop.create_future(), loop.create_future()))
         return Early(self.begun[-1], self.is_right)
 
     async def is_right(self) -> bool:

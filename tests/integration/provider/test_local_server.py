@@ -51,13 +51,18 @@ class Counter:
         self.most = 0
         self.documents: list[bytes] = []
         self.fault: Exception | None = None
+        self.analysed_at_s: float | None = None
 
     async def open(self, question: Question, document: int, pid: int) -> Session:
         if self.fault is not None:
             raise self.fault
         self.documents.append(os.pread(document, 100, 0))
         ask = Ask(printing=Printing(spool_id="s", cups_job_id=1, time_at_creation=1), queue="q", user_name="u")
-        return Session(len(self.documents), ask, _no_analysis, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        session = Session(len(self.documents), ask, _no_analysis, loop.create_future(), loop.create_future())
+        if self.analysed_at_s is not None:
+            session.note_analysed(self.analysed_at_s)
+        return session
 
     async def enter(self, session: Session) -> None:
         self.here.add(session.number)
@@ -145,6 +150,25 @@ def test_a_backend_is_told_that_somebody_is_at_it_and_its_end_is_noticed(scratch
             assert protocol.decode_fields(data[4:]) == {"answer": "working", "message": ""}
             connection.close()
             await until(lambda: counter.served == 1, "the end to be noticed")
+
+    asyncio.run(scenario())
+
+
+def test_a_backend_whose_document_has_been_looked_at_is_told_how_long_it_waits_at_most(scratch: Path) -> None:
+    async def scenario() -> None:
+        counter = Counter()
+        counter.analysed_at_s = time.monotonic()
+        async with listening(scratch, counter) as path:
+            connection = await _ask(path)
+            loop = asyncio.get_running_loop()
+            data = await asyncio.wait_for(loop.sock_recv(connection, 100), 20)
+            told = protocol.decode_fields(data[4:])
+            assert 0 <= float(told.pop("decided_in")) <= protocol.DECIDED_S
+            assert told == {"answer": "working"}
+            counter.go.set()
+            data = await asyncio.wait_for(loop.sock_recv(connection, 100), 20)
+            assert protocol.decode_fields(data[4:]) == {"answer": "finished"}
+            connection.close()
 
     asyncio.run(scenario())
 

@@ -7,11 +7,13 @@ At rest: what was printed was printed once and is reported once, under one job, 
 import dataclasses
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.pricing import SimpleCost
 from provider.jobs.events import (
     Adopted,
     Analyse,
@@ -28,6 +30,7 @@ from provider.jobs.events import (
     EndOrphans,
     Event,
     Finished,
+    Foretold,
     Forget,
     Hold,
     LookAtRuns,
@@ -49,8 +52,8 @@ from provider.jobs.events import (
     Written,
 )
 from provider.jobs.machine import step
-from provider.jobs.model import Ask, CupsState, Ending, Evidence, JobRecord, PrinterWord, RunRecord
-from provider.jobs.offline import PRINT_UNPRICED, OfflineHold
+from provider.jobs.model import Ask, CupsState, Ending, Evidence, JobRecord, OfflineCharge, PrinterWord, RunRecord
+from provider.jobs.offline import OfflineHold, OfflinePrint, Verdict
 from provider.jobs.rules import NOTHING
 from provider.jobs.state import JobState, Moment, begin, resume
 
@@ -62,6 +65,7 @@ ASK = Ask(
     device_uri="ipp://printer/",
     incarnation="1",
 )
+PRICED = OfflinePrint(OfflineCharge(cost=10, rule=SimpleCost(per_impression=1)))
 
 
 @dataclass
@@ -229,14 +233,25 @@ class World:
 
     def decide(self, token: int) -> None:
         if not self.server_up:
-            self.tell(Undecided(token, OfflineHold("no server") if self.hold_offline else PRINT_UNPRICED))
+            self.tell(Undecided(token, self.policy()))
         elif self.hold:
             self.tell(Decided(token, AuthoriseAnswer(job_id="job-1", decision="held")))
         else:
             answer = AuthoriseAnswer(job_id="job-1", decision="denied" if self.deny else "authorised")
             self.tell(Decided(token, answer))
 
+    def policy(self) -> Verdict:
+        return OfflineHold("no server") if self.hold_offline else PRICED
+
+    def foretell(self) -> None:
+        """It has taken so long that it may soon be the policy's turn; a server may still answer."""
+        for effect in self.pending:
+            if isinstance(effect, Authorise):
+                self.tell(Foretold(effect.token, self.policy()))
+
     def answer(self, session: int, reply: Reply) -> None:
+        if isinstance(reply, Print) and reply.offline:
+            assert self.journal[reply.job_id].offline == PRICED.charge, "let print before its price was on disk"
         backend = next(backend for backend in self.backends if backend.session == session)
         if backend.alive and backend.asking:
             backend.asking, backend.reply = False, reply
@@ -377,6 +392,7 @@ class World:
     def faults(self) -> list[tuple[str, object]]:
         switches = ("disk_full", "server_up", "hold", "hold_offline")
         found: list[tuple[str, object]] = [("flip", name) for name in switches]
+        found += [("foretell", None)] if any(isinstance(effect, Authorise) for effect in self.pending) else []
         found += [("kill_wrapper", backend) for backend in self.backends if backend.alive]
         found += [("kill_inner", backend) for backend in self.backends if backend.inner == "running"]
         found += [("kill_daemon", None), ("light_fuse", 0), ("light_fuse", 1)] if self.daemon_up else []
@@ -398,6 +414,7 @@ class World:
             {
                 "start_backend": self.start_backend,
                 "let_go": self.let_go,
+                "foretell": self.foretell,
                 "start_cupsd": self.start_cupsd,
                 "start_daemon": self.start_daemon,
                 "kill_daemon": self.kill_daemon,
@@ -626,3 +643,75 @@ def test_a_nudge_makes_a_waiting_job_look_and_nobody_else() -> None:
     assert (state.stage, [type(effect) for effect in effects]) == ("looking", [LookAtRuns])
     printing = dataclasses.replace(held(), stage="printing")
     assert step(printing, Nudge(), moment) == (printing, ())
+
+
+# ---------------------------------------------------------------- what the policy would say is written ahead
+
+
+def asking_a_server() -> JobState:
+    record = JobRecord(
+        job_id="job-1", printing=ASK.printing, queue="q", user_name="anna", created_at=0, attempt=1, facts=FACTS
+    )
+    return JobState(record, stage="authorising", token=5, on_disk=True, session=9, ask=ASK, deadline_s=1.8)
+
+
+def replies(effects: tuple[Effect, ...]) -> list[Reply]:
+    return [effect.reply for effect in effects if isinstance(effect, Answer)]
+
+
+NOW = Moment(1.3, 0, "id")
+
+
+def test_a_permission_whose_record_is_on_disk_waits_for_no_disk() -> None:
+    state, effects = step(asking_a_server(), Foretold(5, PRICED), NOW)
+    assert [effect.record.offline for effect in effects if isinstance(effect, Write)] == [PRICED.charge]
+    assert state.offline_cost == 10
+    state, _ = step(state, Written(5), NOW)
+    state, effects = step(state, Undecided(5, PRICED), NOW)
+    (reply,) = replies(effects)
+    assert isinstance(reply, Print)
+    assert (reply.offline, len(effects), state.record.offline) == (True, 1, PRICED.charge)
+
+
+def test_a_permission_whose_record_is_on_its_way_to_the_disk_waits_for_it() -> None:
+    state, _ = step(asking_a_server(), Foretold(5, PRICED), NOW)
+    state, effects = step(state, Undecided(5, PRICED), NOW)
+    assert (state.stage, effects) == ("telling", ())
+    full, told = step(state, NotWritten(5, "the disk is full"), NOW)
+    assert (replies(told), full.stage) == ([Wait("the disk is full", 2.0)], "waiting")
+    state, effects = step(state, Written(5), NOW)
+    assert [type(reply) for reply in replies(effects)] == [Print]
+
+
+@pytest.mark.parametrize(
+    "verdict", [OfflineHold("no"), OfflinePrint(OfflineCharge(cost=9, rule=SimpleCost(per_impression=1)))]
+)
+def test_a_policy_that_has_changed_meanwhile_is_written_anew(verdict: Verdict) -> None:
+    state, _ = step(asking_a_server(), Foretold(5, PRICED), NOW)
+    state, _ = step(state, Written(5), NOW)
+    state, effects = step(state, Undecided(5, verdict), NOW)
+    assert (state.stage, state.token, [type(effect) for effect in effects]) == ("telling", 6, [Write])
+
+
+def test_a_policy_whose_record_the_disk_did_not_take_writes_it_again() -> None:
+    state, _ = step(asking_a_server(), Foretold(5, PRICED), NOW)
+    state, effects = step(state, NotWritten(5, "the disk is full"), NOW)
+    assert (state, effects) == (asking_a_server(), ())
+    state, effects = step(state, Undecided(5, PRICED), NOW)
+    assert [type(effect) for effect in effects] == [Write]
+
+
+def test_a_server_that_answers_after_all_decides_and_what_was_foretold_is_taken_back() -> None:
+    state, _ = step(asking_a_server(), Foretold(5, PRICED), NOW)
+    state, effects = step(state, Decided(5, AuthoriseAnswer(job_id="job-1", decision="authorised")), NOW)
+    (reply,) = replies(effects)
+    assert isinstance(reply, Print)
+    assert not reply.offline
+    assert [(effect.token, effect.record.offline) for effect in effects if isinstance(effect, Write)] == [(0, None)]
+    assert step(state, Written(5), NOW) == (state, ())
+    assert state.offline_cost == 0
+
+
+def test_a_hold_is_not_foretold_nor_anything_of_a_question_that_is_past() -> None:
+    for event in (Foretold(5, OfflineHold("no")), Foretold(4, PRICED)):
+        assert step(asking_a_server(), event, NOW) == (asking_a_server(), ())

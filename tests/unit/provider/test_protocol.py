@@ -83,6 +83,13 @@ def test_replies(reply: Reply, body: bytes) -> None:
         assert told["message"] == reply.message
 
 
+def test_by_when_the_answer_comes() -> None:
+    body = b"answer=working\ndecided_in=1.234\n"
+    assert protocol.encode_decided_in(1.2341) == len(body).to_bytes(4, "big") + body
+    assert protocol.encode_decided_in(-1).endswith(b"decided_in=0.000\n")
+    assert backend.decode(body) == {"answer": "working", "decided_in": "1.234", "": ""}
+
+
 def test_the_end_of_a_run_and_the_question_for_the_status() -> None:
     over = backend.encode({"v": "1", "kind": "ended", "job_id": "j"})
     assert protocol.decode_request(over[4:]) == RunOver(job_id="j")
