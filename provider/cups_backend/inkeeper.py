@@ -10,7 +10,8 @@ the daemon to take in when it is back.
 Invariants, whatever is killed at whatever line:
 - the real backend never starts before `started` is on disk, and the room for `ended` is taken before;
 - a run file appears whole and locked; the real backend inherits the lock, so a run is over when nobody holds it;
-- the real backend writes its messages into a file: it needs nobody alive, and what it said of the printer remains;
+- the real backend writes its messages into a file with room taken for them: it needs nobody alive, and what it said of
+  the printer remains, also where the disk has filled up since;
 - the connection is closed before the policy decides: no permission can reach a backend that went on alone.
 
 One file, standard library only, started by `launcher.py` from a compiled copy. It imports little because its start is
@@ -28,7 +29,7 @@ import time
 from binascii import crc32
 
 PROTOCOL = "1"
-AWAY_S = 1.8  # after the daemon's last word, one of which comes every 0.45 s while it works on a question
+AWAY_S = 1.7  # after the daemon's last word, one of which comes every 0.45 s while it works on a question
 NEVER = float("inf")
 RETRY_S = 0.1
 HANG_UPS = 3  # so often a daemon may die in the middle of this job before it is as good as away
@@ -38,6 +39,7 @@ KILL_AFTER_S = 25.0  # CUPS's JobKillDelay is 30 s
 LOOK_S = 0.05
 LOG_LIMIT = 4 << 20
 ROOM_FOR_END = 512
+ROOM_FOR_MESSAGES = 64 << 10
 OK, FAILED, HOLD, STOP, CANCEL = 0, 1, 3, 4, 5
 SIGKILL, SIGPIPE, SIGTERM = 9, 13, 15
 EVIDENCE = (b"job ID", b"job-state", b"Sending", b"Connected", b"+cups-waiting", b"impressions-completed", b"retry-as")
@@ -367,14 +369,19 @@ class Messages:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.fd = posix.open(f"{path}.log", posix.O_RDWR | posix.O_CREAT | posix.O_EXCL | posix.O_APPEND, 0o600)
+        self.fd = posix.open(f"{path}.log", posix.O_RDWR | posix.O_CREAT | posix.O_EXCL, 0o600)
+        try:
+            posix.posix_fallocate(self.fd, 0, ROOM_FOR_MESSAGES)
+        except OSError:
+            posix.unlink(f"{path}.log")
+            raise
         self.place = 0
         self.heard_sigterm = False
         self.evidence: list[bytes] = []
 
     def forward(self) -> None:
-        """Pass on the whole lines that came since the last time."""
-        while data := posix.pread(self.fd, 1 << 16, self.place):
+        """Pass on the whole lines that came since the last time; behind them are the zeros of the room."""
+        while data := posix.pread(self.fd, 1 << 16, self.place).rstrip(b"\0"):
             lines = data[: data.rfind(b"\n") + 1] or (data if len(data) == 1 << 16 else b"")
             if not lines:
                 break
@@ -393,7 +400,8 @@ class Messages:
         posix.write(draft, b"".join(line + b"\n" for line in self.evidence))
         posix.close(draft)
         posix.rename(f"{self.path}.seen.new", f"{self.path}.seen")
-        if not posix.pread(self.fd, 1, self.place):
+        if not posix.pread(self.fd, 1, self.place).rstrip(b"\0"):
+            posix.lseek(self.fd, 0, 0)  # the real backend's place as well: it has inherited the descriptor
             posix.ftruncate(self.fd, 0)
             self.place = 0
 

@@ -1,9 +1,9 @@
 """Run files: what the backend wrote down of each run of the real one, read by the daemon.
 
-`NAME.run` holds the records `started` and, in the room kept for it, `ended`; `NAME.log` the real backend's messages,
-`NAME.seen` what was kept of a long log, `NAME.doc` the document of a run made without the daemon. Who prints holds
-a lock on NAME.run, and a run without an end whose lock is free was killed. `held-….note` says of a job that a backend
-had it held in CUPS because there was no daemon to ask: it is to be released.
+`NAME.run` holds the records `started` and, in the room kept for it, `ended`; `NAME.log` the real backend's messages and
+the zeros of the room kept for more; `NAME.seen` what was kept of a long log, `NAME.doc` the document of a run made
+without the daemon. Who prints holds a lock on NAME.run, and a run without an end whose lock is free was killed.
+`held-….note` says of a job that a backend had it held in CUPS because there was no daemon to ask: it is to be released.
 
 Invariant: a damaged file is read as far as it is whole. A run of which not even `started` is left is known by its
 name, so that its job is not taken for one that never ran.
@@ -138,7 +138,7 @@ def read_run(folder: Path, name: str) -> RunFile | None:
     finally:
         os.close(fd)
     started, ended, damaged = read_words(data)
-    log = _read_some(folder / f"{name}.seen") + b"\n" + _read_some(folder / f"{name}.log")
+    log = _read_some(folder / f"{name}.seen") + b"\n" + _read_some(folder / f"{name}.log").rstrip(b"\0")
     record = RunRecord(
         number=started.run if started and started.run else _number(name),
         name=name,

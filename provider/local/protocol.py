@@ -2,10 +2,10 @@
 
 A frame is a u32 length and then `key=value` lines in UTF-8; in values %, CR and LF stand as %25, %0D and %0A. A
 question may carry the document's descriptor (SCM_RIGHTS). The daemon says `working` every WORKING_S until it
-answers; a backend that hears nothing for four times as long hangs up and goes by its policy, alone. Once the document
-has been looked at, the daemon says in how many seconds at most it answers (`decided_in`): after that the backend hangs
-up too, whatever keeps the daemon. Golden frames in tests/unit/provider hold both ends to this: the backend imports
-nothing of ours.
+answers; a backend that hears nothing for nearly four times as long hangs up and goes by its policy, alone. Once the
+document has been looked at, the daemon says in how many seconds at most it answers (`decided_in`): after that the
+backend hangs up too, whatever keeps the daemon. Golden frames in tests/unit/provider hold both ends to this: the
+backend imports nothing of ours.
 """
 
 from collections.abc import Mapping
@@ -19,9 +19,7 @@ from provider.jobs.events import Deny, Finished, Hold, Print, Reply, Superseded,
 VERSION: Final = "1"
 MAX_FRAME_BYTES: Final = 1 << 20
 WORKING_S: Final = 0.45
-DECIDED_S: Final = (
-    1.95  # after the analysis: promise P12 is 2 s, whatever hangs between a server's answer and the backend
-)
+DECIDED_S: Final = 1.9  # after the analysis: promise P12 is 2 s, whatever hangs between a server and the backend
 
 
 class ProtocolError(ProviderError):

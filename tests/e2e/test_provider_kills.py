@@ -5,12 +5,12 @@ Awkward moments by hand; the random ones are the campaign's. The outside checker
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from backend.checker.check import check
 from backend.checker.model import LedgerJob, Sent
 from provider.cups.client import Cupsd
+from tests.support.disks import SmallDisk
 from tests.support.documents import GREY, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.processes import Failed, Process, run, wait_until
@@ -249,51 +250,97 @@ def test_a_canceled_orphan_is_ended(site: Site, document: Path) -> None:
 
 # ---------------------------------------------------------------- a full disk
 
-
-def small_disk(folder: Path, size: str) -> Sequence[str]:
-    return ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0711", "tmpfs", str(folder)]
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
 
-def fill(folder: Path) -> Path:
-    """Take all the room there is; the file that does."""
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-    return ballast
+@dataclass
+class Cramped:
+    """A site whose provider, and whose cupsd's spool, have a small disk each."""
+
+    site: Site
+    state: SmallDisk
+    spool: SmallDisk
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_stops_acceptance_with_the_reason_and_loses_nothing() -> None:
+@pytest.fixture(scope="module")
+def cramped() -> Iterator[Cramped]:
     with scratch_folder("ik-site-") as folder:
-        state = folder / "provider"
-        state.mkdir()
-        run(small_disk(state, "1m"))
-        try:
-            with Site(folder) as site:
-                site.add_user("anna", restricted=False, balance=0)
-                document = write_pdf(folder / "document.pdf", [GREY] * PAGES)
-                ballast = fill(state)
-                job_id = site.cupsd.lp("q", document, user="anna", title="full disk")
+        building = Site(folder)
+        state = SmallDisk(building.state_dir, 2)
+        spool = SmallDisk(building.cupsd.request_root, 2)
+        with state, spool, building as site:
+            for process in Process.live:
+                process.shared = True
+            site.add_user("anna", restricted=False, balance=0)
+            yield Cramped(site, state, spool)
 
-                def told() -> bool:
-                    return "No space left on device" in site.cupsd.job(job_id).message
 
-                wait_until(told, 40, "the reason to be told")
-                assert site.cupsd.job(job_id).state == "processing"
-                assert site.printed() == []
-                wait_until(
-                    lambda: "No space" in site.provider_command("status", check=False), 20, "the status to say so"
-                )
-                ballast.unlink()
-                site.cupsd.wait_for_state(job_id)
-                assert settled(site, "full disk").charged == PAGES * PRICE
-        finally:
-            run(["umount", str(state)])
+@only_root
+def test_a_full_disk_stops_acceptance_with_the_reason_and_loses_nothing(cramped: Cramped) -> None:
+    site = cramped.site
+    document = write_pdf(site.folder / "document.pdf", [GREY] * PAGES)
+    cramped.state.fill()
+    job_id = site.cupsd.lp("q", document, user="anna", title="full disk")
+    wait_until(lambda: "No space left on device" in site.cupsd.job(job_id).message, 40, "the reason to be told")
+    assert site.cupsd.job(job_id).state == "processing"
+    assert not [paper for paper in site.printed() if paper.key == "full disk"]
+    wait_until(lambda: "No space" in site.provider_command("status", check=False), 20, "the status to say so")
+    cramped.state.empty()
+    site.cupsd.wait_for_state(job_id)
+    assert settled(site, "full disk").charged == PAGES * PRICE
+
+
+@only_root
+def test_a_disk_that_fills_up_in_mid_job_hides_nothing_that_was_sent(cramped: Cramped) -> None:
+    """The printer hangs before it takes anything; when the disk is full it takes the document, and hangs again:
+    it cannot be asked, and who sent the document is killed. What the real backend said before that tells."""
+    site = cramped.site
+    printer, document = site.printers["q"], write_pdf(site.folder / "document.pdf", [GREY] * PAGES)
+    printer.behave(impression_s=SLOW_S)
+
+    def logs() -> list[Path]:
+        return list((site.state_dir / "runs").glob("*.log"))
+
+    printer.process.signal(signal.SIGSTOP)
+    job_id = site.cupsd.lp("q", document, user="anna", title="swallowed")
+    try:
+        wait_until(lambda: any(log.read_bytes().strip(b"\0") for log in logs()), 30, "the real backend to speak")
+        cramped.state.fill()
+        printer.process.signal(signal.SIGCONT)
+        printing(site, "swallowed")
+        printer.process.signal(signal.SIGSTOP)
+        os.kill(inner_backends(site)[0], signal.SIGKILL)
+        site.cupsd.cancel("q", job_id)
+        site.cupsd.wait_for_state(job_id)
+        cramped.state.empty()
+        site.wait_until_quiet()
+        (job,) = [job for job in site.ledger().jobs if job.title == "swallowed"]
+    finally:
+        cramped.state.empty()
+        printer.process.signal(signal.SIGCONT)
+        printer.behave()
+    assert (job.charged, job.marks) == (PAGES * PRICE, ("estimated", "in_doubt"))
+
+
+@only_root
+def test_a_full_spool_takes_no_job_and_says_so(cramped: Cramped) -> None:
+    """cupsd refuses what it cannot keep, if not in these words; what it has taken prints."""
+    site = cramped.site
+    document = write_pdf(site.folder / "document.pdf", [GREY] * PAGES)
+    run(["cupsdisable", "q"], env=site.cupsd.env)
+    taken = site.cupsd.lp("q", document, user="anna", title="taken before")
+    cramped.spool.fill()
+    refused = run(["lp", "-d", "q", "-t", "no room", "--", document], env=site.cupsd.env, check=False)
+    assert (refused.returncode, refused.stderr) == (1, "lp: Request Entity Too Large\n")
+    assert "No space left on device" in site.cupsd.error_log.read_text()
+    run(["cupsenable", "q"], env=site.cupsd.env)
+    assert site.cupsd.wait_for_state(taken).state == "completed"
+    assert settled(site, "taken before").charged == PAGES * PRICE
+    cramped.spool.empty()
+    again = site.cupsd.lp("q", document, user="anna", title="room again")
+    assert site.cupsd.wait_for_state(again).state == "completed"
+    assert settled(site, "room again").charged == PAGES * PRICE
+    assert not [job for job in site.ledger().jobs if job.title == "no room"]
 
 
 # ---------------------------------------------------------------- cupsd's own mistakes after a crash

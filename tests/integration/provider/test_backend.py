@@ -24,6 +24,7 @@ from provider.journal import runs
 from provider.local import protocol
 from provider.local.protocol import Question, RunOver
 from provider.settings import CupsSection, ProviderSection, ProviderSettings
+from tests.support.disks import SmallDisk
 from tests.support.processes import run, wait_until
 
 HANG_UP = b"and no more"
@@ -446,6 +447,29 @@ def test_a_long_log_is_cut_and_its_evidence_kept(bench: Bench) -> None:
     found = runs.read_run(bench.runs, "j.1")
     assert found is not None
     assert (found.record.evidence.printer_job_id, found.record.evidence.printer_state) == (77, "completed")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.usefixtures("daemon")
+def test_a_disk_that_fills_up_in_mid_job_swallows_nothing_of_what_the_real_backend_says(bench: Bench) -> None:
+    go, said = bench.out / "go", bench.out / "said"
+    bench.behave(
+        f"while [ ! -e {go} ]; do sleep 0.05; done; "
+        "for n in 1 2 3 4; do head -c 5000 /dev/zero | tr '\\0' x >&2; echo >&2; done; "
+        f"echo 'DEBUG: Sending file' >&2; touch {said}; sleep 60"
+    )
+    with SmallDisk(bench.runs, 1) as disk:
+        process = bench.start()
+        inner = bench.inner_pid()
+        disk.fill()
+        go.touch()
+        wait_until(said.exists, 20, "the real backend to speak")
+        os.kill(inner, signal.SIGKILL)
+        exit_code, heard = bench.finish(process)
+        found = runs.read_run(bench.runs, "j.1")
+    assert (exit_code, heard.endswith("x\nDEBUG: Sending file\n")) == (1, True)
+    assert found is not None
+    assert (found.record.exit_code, found.record.evidence.sending) == (1, True)
 
 
 @pytest.mark.usefixtures("daemon")
