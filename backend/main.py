@@ -68,6 +68,7 @@ from backend.operations import database as database_command
 from backend.operations import operators as operator_command
 from backend.operations import restore as restore_command
 from backend.operations import users as users_command
+from backend.operations.online_backup import BackupSettings, OnlineBackup, online_backup
 from backend.people.identities import alias_owners
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
@@ -114,6 +115,7 @@ class ServerSettings(msgspec.Struct, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     cluster: ClusterSettings = ClusterSettings()
     ledger: LedgerSection = LedgerSection()
+    backup: BackupSettings = BackupSettings()
     dns: DnsSettings = DnsSettings()
     mail: MailSettings = MailSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -308,7 +310,7 @@ def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
         if database.is_sqlite:
             stack.enter_context(ServerLock(database.url.path))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, database))
+            runner.run(_serve(settings, database, online_backup(settings.backup, database.url, options.config)))
         left = database.busy
         database.close()
     if left:  # a call hangs in a database that does not answer; its thread must not hold up the end
@@ -317,7 +319,7 @@ def run_server(options: argparse.Namespace, settings: ServerSettings) -> int:
     return cli.EXIT_OK
 
 
-async def _serve(settings: ServerSettings, database: Database) -> None:
+async def _serve(settings: ServerSettings, database: Database, backup: OnlineBackup) -> None:
     open_to = metrics.networks(settings.metrics)
     listeners = _bind(settings)
     alive = asyncio.create_task(notify.keep_alive())
@@ -331,6 +333,7 @@ async def _serve(settings: ServerSettings, database: Database) -> None:
             ledger=services.ledger,
             version=cli.program_version(),
             data_dir=data_dir,
+            backup=backup,
             patroni=services.patroni,
         )
         scraped = metrics.route(services, open_to, cli.program_version())

@@ -12,6 +12,7 @@ from backend.compat.log_counts import LogCounts
 from backend.compat.rpc import Rpc
 from backend.db.engine import Database
 from backend.intake.service import Intake
+from backend.operations.online_backup import OnlineBackup
 from backend.wire.messages import Ledger
 
 
@@ -23,10 +24,11 @@ def routes(
     ledger: Ledger,
     version: str,
     data_dir: Path,
+    backup: OnlineBackup,
     patroni: Patroni | None = None,
 ) -> list[BaseRoute]:
     """XML-RPC and health. `data_dir` is where the server keeps its data: the disk whose room the health API tells."""
-    rpc = Rpc(database, intake, tokens, ledger)
+    rpc = Rpc(database, intake, tokens, ledger, backup)
     counts = LogCounts()
     logging.getLogger().addHandler(counts)
     health = Health(database, version, data_dir, patroni or Patroni(()), counts)

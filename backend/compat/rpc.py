@@ -24,6 +24,7 @@ from backend.db.errors import DatabaseError
 from backend.intake.errors import OutcomeUnknown, Overloaded, Unavailable
 from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
+from backend.operations.online_backup import OnlineBackup
 from backend.wire.messages import Ledger
 
 NAMESPACE = "api."
@@ -51,7 +52,8 @@ class Rpc:
     intake: Intake
     tokens: TokenCache
     ledger: Ledger
-    background: set[asyncio.Task[None]] = field(default_factory=set)  # imports under way
+    backup: OnlineBackup
+    background: set[asyncio.Task[None]] = field(default_factory=set)  # tasks under way
 
     async def answer(self, request: Request) -> Response:
         try:
@@ -93,7 +95,16 @@ class Rpc:
         return await method.handler(self._caller(known), *arguments)
 
     def _caller(self, known: "_Known") -> Caller:
-        return Caller(known.actor, known.role, self.database, self.intake, self.ledger, self.background, known.limits)
+        return Caller(
+            actor=known.actor,
+            role=known.role,
+            database=self.database,
+            intake=self.intake,
+            ledger=self.ledger,
+            background=self.background,
+            backup=self.backup,
+            limits=known.limits,
+        )
 
     async def _check_address(self, peer: str) -> None:
         settings = await read(self.database, read_settings, gate.ADDRESSES_KEY)

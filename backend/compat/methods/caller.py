@@ -20,6 +20,7 @@ from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
 from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
+from backend.operations.online_backup import OnlineBackup
 from backend.wire.messages import Adjust, ConfigureAccount, Ledger, MoneyAnswer, SetBalance
 
 P = ParamSpec("P")
@@ -46,7 +47,7 @@ async def read(
 @dataclass(frozen=True, slots=True)
 class Caller:
     """`actor` is the name in the ledger and in the audit log of whoever holds the token, `role` what it may do.
-    `background` holds the work that goes on after the answer, `limits` bound what is moved."""
+    `background` holds the work that goes on after the answer, `backup` makes one, `limits` bound what is moved."""
 
     actor: str
     role: str
@@ -54,6 +55,7 @@ class Caller:
     intake: Intake
     ledger: Ledger
     background: set[asyncio.Task[None]]
+    backup: OnlineBackup
     limits: Limits = NO_LIMITS
 
     async def read(self, work: Callable[Concatenate[sa.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

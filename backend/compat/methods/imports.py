@@ -1,6 +1,6 @@
-"""Batch imports: a file on the server's machine, read in the background, and how far that is.
+"""Batch imports: a file on the server's machine, read in the background.
 
-The call answers once the file is found readable; the work is a task (`operations.tasks`) that every server can tell of.
+The call answers once the file is found readable; the work is a task that every server can tell of.
 Running an import again changes nothing that is as it should be, so one that was broken off is simply repeated.
 
 A token of the web services must not become a way to read the machine's files: only files that are called as lists are
@@ -8,7 +8,6 @@ A token of the web services must not become a way to read the machine's files: o
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,20 +18,16 @@ import sqlalchemy as sa
 from backend.base.ids import uuid7
 from backend.compat.faults import Code, Fault
 from backend.compat.methods.caller import Caller
+from backend.compat.methods.tasks import DETAIL, NOTE_EVERY_S, Notes, begin
 from backend.db.errors import DatabaseError
 from backend.intake.errors import IntakeError
 from backend.ledger.tables import account
-from backend.operations.tasks import Status, TaskUnderWay, begin_task, latest_task, note_task
 from backend.people.bulk import MAX_ROWS, import_users
 from backend.people.tables import user as user_table
 from backend.wire.messages import ConfigureAccount, ImportRow, SetBalance
 from backend.wire.userfile import CARDS, PAPERCUT, FileRefused, read_listing, text_of
 
 SUFFIXES: Final = (".txt", ".csv", ".tsv", ".tab")
-NOTE_EVERY_S: Final = 5.0
-DETAIL: Final = "Line "  # begins what only those with a token are told
-
-log = logging.getLogger(__name__)
 
 
 async def users(caller: Caller, file: str, create: bool) -> bool:
@@ -44,34 +39,9 @@ async def card_numbers(caller: Caller, file: str, overwrite_pin: bool = False) -
     return await _begin(caller, "batchImportUserCardIdNumbers", file, CARDS, create=False)
 
 
-async def task_status(caller: Caller) -> dict[str, bool | str]:
-    """Of the task that was begun last. Who has no token is told no line that names somebody."""
-    status = await caller.read(latest_task)
-    if status is None:
-        return {"completed": True, "message": ""}
-    message = _told(status, everything=bool(caller.role))
-    return {"completed": status.completed or status.broken_off, "message": message}
-
-
-def _told(status: Status, *, everything: bool) -> str:
-    lines = status.message.splitlines()
-    if not everything:
-        lines = [line for line in lines if not line.startswith(DETAIL)]
-    if status.broken_off:
-        lines.append(f"{status.kind} was broken off with its server: run it again, nothing is done twice")
-    return "\n".join(lines)
-
-
 async def _begin(caller: Caller, kind: str, file: str, columns: Sequence[str], *, create: bool) -> bool:
     path = await asyncio.to_thread(_readable, file.strip())
-    try:
-        task_id = await caller.write(begin_task, kind, caller.actor)
-    except TaskUnderWay as error:
-        raise Fault(Code.GENERAL, str(error)) from error
-    work = asyncio.create_task(_Import(caller, task_id, kind, create).run(path, columns))
-    caller.background.add(work)  # a task that nobody holds may be collected
-    work.add_done_callback(caller.background.discard)
-    return True
+    return await begin(caller, kind, lambda notes: _Import(caller, notes, kind, create).run(path, columns))
 
 
 def _readable(name: str) -> Path:
@@ -91,31 +61,25 @@ def _readable(name: str) -> Path:
 
 
 class _Import:
-    """One import's work. Whatever ends it, its task says so."""
+    """One import's work."""
 
-    def __init__(self, caller: Caller, task_id: int, kind: str, create: bool) -> None:
+    def __init__(self, caller: Caller, notes: Notes, kind: str, create: bool) -> None:
         self._caller = caller
-        self._task_id = task_id
+        self._notes = notes
         self._kind = kind
         self._create = create
         self._counts = {"created": 0, "changed": 0, "unchanged": 0, "refused": 0}
-        self._lines: list[str] = []
         self._noted_s = time.monotonic()
 
-    async def run(self, path: Path, columns: Sequence[str]) -> None:
+    async def run(self, path: Path, columns: Sequence[str]) -> str:
+        """How it ended, in a sentence."""
         try:
             await self._run(path, columns)
         except FileRefused as error:
-            end = f"The file was refused, {error}"
+            return f"the file was refused, {error}"
         except (DatabaseError, IntakeError) as error:
-            end = f"The import was broken off, {error}; run it again, nothing is done twice"
-        else:
-            end = ", ".join(f"{count} {word}" for word, count in self._counts.items())
-        log.info("%s by %s: %s", self._kind, self._caller.actor, end)
-        try:
-            await self._note(f"{end[:1].upper()}{end[1:]}", completed=True)
-        except DatabaseError as error:
-            log.warning("%s: its end could not be noted: %s", self._kind, error)
+            return f"the import was broken off, {error}; run it again, nothing is done twice"
+        return ", ".join(f"{count} {word}" for word, count in self._counts.items())
 
     async def _run(self, path: Path, columns: Sequence[str]) -> None:
         decimals = self._caller.ledger.decimals
@@ -126,7 +90,8 @@ class _Import:
         for start in range(0, len(listing.rows), MAX_ROWS):
             await self._batch(listing.rows[start : start + MAX_ROWS])
             if time.monotonic() > self._noted_s + NOTE_EVERY_S:
-                await self._note(f"{start + MAX_ROWS} of {len(listing.rows)} users")
+                await self._notes.write(f"{start + MAX_ROWS} of {len(listing.rows)} users")
+                self._noted_s = time.monotonic()
 
     async def _batch(self, rows: Sequence[ImportRow]) -> None:
         caller = self._caller
@@ -162,13 +127,7 @@ class _Import:
 
     def _refused(self, row: int, text: str) -> None:
         self._counts["refused"] += 1
-        self._lines.append(f"{DETAIL}{row}: {text}")
-
-    async def _note(self, line: str, *, completed: bool = False) -> None:
-        lines = "\n".join([*self._lines, line])
-        self._lines.clear()
-        self._noted_s = time.monotonic()
-        await self._caller.database.write(note_task, self._task_id, lines, completed=completed)
+        self._notes.add(f"{DETAIL}{row}: {text}")
 
 
 def _money_of(conn: sa.Connection, names: Sequence[str]) -> list[tuple[str, int, bool]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.compat.arguments import Argument, Kind, Signature
-from backend.compat.methods import absent, config, imports, jobs, lookup, money, printers, users
+from backend.compat.methods import absent, backups, config, imports, jobs, lookup, money, printers, tasks, users
 from backend.compat.xmlrpc import Result
 
 READ: Final = frozenset({"admin", "helpdesk", "auditor"})
@@ -132,7 +132,8 @@ METHODS: Final[Mapping[str, Method]] = {
     "batchImportUserCardIdNumbers": Method(
         imports.card_numbers, _takes(_FILE, Argument("overwritePin", Kind.FLAG), optional=1), ADMIN
     ),
-    "getTaskStatus": Method(imports.task_status, _takes(), None),
+    "getTaskStatus": Method(tasks.status, _takes(), None),
+    "performOnlineBackup": Method(backups.perform_online_backup, _takes(), ADMIN),
 }
 
 _DIRECTORY: Final = "no user directory is connected"
@@ -193,7 +194,6 @@ NOT_HERE: Final[Mapping[str, str]] = {
     "clearUserAdvancedPrinterSettings": "users have no settings of their own for printers",
     "exportUserDataHistory": "a user's transfers and jobs are read by the JSON API",
     "batchImportInternalUsers": "use batchImportUsers, and addNewInternalUser for who needs a password",
-    "performOnlineBackup": "`inkeeper-server backup` does that",
     "runCommand": "no programs are run for clients",
     "saveThreadSnapshot": "there is nothing of the kind",
     "installLicense": "Inkeeper is free software and needs no licence",

@@ -87,11 +87,12 @@ def make_site(server: AppServer, database_url: str = "") -> Site:
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with scratch_folder("ik-compat-") as folder:
         if request.param == "sqlite":
-            yield from _running(AppServer(folder))
+            yield from _running(AppServer(folder, more="[backup]\nkeep = 2\n"))
         else:
             postgres: Postgres = request.getfixturevalue("postgres")
             name = postgres.new_database()
-            yield from _running(AppServer(folder, database_url=postgres.url(name)))
+            more = f'[backup]\nfolder = "{folder / "backups"}"\nkeep = 2\n'
+            yield from _running(AppServer(folder, database_url=postgres.url(name), more=more))
             postgres.drop_database(name)
 
 

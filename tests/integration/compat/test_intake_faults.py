@@ -18,6 +18,7 @@ from backend.intake.errors import IntakeError, OutcomeUnknown, Overloaded, Unava
 from backend.intake.model import NO_LIMITS, Body, Limits, Policy
 from backend.intake.service import Intake
 from backend.intake.store_memory import MemoryStore
+from backend.operations.online_backup import OnlineBackup
 from backend.wire.messages import Ledger
 from tests.integration.compat.conftest import TOKEN
 
@@ -75,6 +76,7 @@ def test_the_fault_says_whether_it_happened(
                 ledger=LEDGER,
                 version="0",
                 data_dir=tmp_path,
+                backup=OnlineBackup(("false",), tmp_path, 0),
             )
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:

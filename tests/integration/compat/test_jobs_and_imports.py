@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from backend.access.audit import find_audit
 from backend.access.service import create_token
 from backend.jobs.tables import job as job_table
 from backend.operations.tables import task
@@ -106,7 +107,7 @@ def refused_as_unknown(site: Site, name: str) -> bool:
 def ended(site: Site) -> str:
     """The message of the task that was begun last, once it has ended."""
     api = site.proxy()
-    wait_until(lambda: api.getTaskStatus()["completed"], 30, "the import ended")
+    wait_until(lambda: api.getTaskStatus()["completed"], 90, "the task to end")
     status = api.getTaskStatus(TOKEN)
     assert status["completed"] is True
     return str(status["message"])
@@ -201,3 +202,24 @@ def test_who_may_and_who_is_told(site: Site, tmp_path: Path) -> None:
     assert "may not call" in fault(api.processJob, token, "user=a").faultString
     assert isinstance(api.getTaskStatus(token)["completed"], bool)
     assert "not valid" in fault(api.getTaskStatus, "a wrong token").faultString
+
+
+# ---------------------------------------------------------------- backups
+
+
+def test_a_backup_is_made_in_the_background_and_the_newest_are_kept(site: Site, user: str) -> None:
+    folder = site.server.config.parent / "backups"
+    folder.mkdir(exist_ok=True)
+    others = ["inkeeper-20010101T000000Z.zip", "inkeeper-20020101T000000Z.zip", "by-hand.zip"]
+    for name in others:
+        (folder / name).touch()
+    assert site.proxy().performOnlineBackup(TOKEN) is True
+    assert "was made" in ended(site)
+    there = sorted(found.name for found in folder.iterdir())
+    new = there[-1]
+    assert there == ["by-hand.zip", others[1], new]
+    assert ended(site).startswith(f"The backup {new} was made, ")
+    assert "sound" in site.server.command("restore", "--check", str(folder / new))
+    with site.database.connect() as conn:
+        (noted,) = find_audit(conn, action="backup-made", subject=new)
+    assert noted.actor == "xmlrpc"

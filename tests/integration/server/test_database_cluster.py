@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from backend.access.settings import write_setting
 from backend.compat.routes import routes as compat_routes
+from backend.operations.online_backup import OnlineBackup
 from backend.wire.messages import (
     ClusterEvent,
     ClusterEventList,
@@ -123,6 +124,7 @@ def test_shown_remembered_and_handed_over(cluster: PatroniCluster) -> None:
                 ledger=services.ledger,
                 version="1",
                 data_dir=Path("/"),
+                backup=OnlineBackup(("false",), Path("/"), 0),
                 patroni=services.patroni,
             )
         )
