@@ -10,7 +10,8 @@ is asked anything.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -37,15 +38,20 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """One provider's held jobs. Belongs to one event loop."""
 
-    def __init__(self, desk: Desk, runs_dir: Path, cupsd: Cupsd, uplink: Uplink, clock: Clock) -> None:
+    def __init__(
+        self, desk: Desk, runs_dir: Path, cupsd: Cupsd, uplink: Uplink, clock: Clock, waits_alone: Callable[[str], bool]
+    ) -> None:
+        """`waits_alone` tells of a queue whether its jobs wait while nobody can be asked."""
         self._desk = desk
         self._runs_dir = runs_dir
         self._cupsd = cupsd
         self._uplink = uplink
         self._clock = clock
+        self._waits_alone = waits_alone
         self._tried_at_s: dict[str, float] = {}
         self._round = 0
         self._trouble = ""
+        self._reasons: dict[str, str] = {}
 
     async def run(self) -> None:
         """For ever."""
@@ -71,6 +77,7 @@ class Keeper:
     def _read(self, decisions: Sequence[JobDecision] | None) -> Decided:
         answering = not self._uplink.contact.trouble
         found: dict[str, Literal["release", "cancel"]] = {one.job_id: one.decision for one in decisions or ()}
+        self._reasons = {one.job_id: one.reason for one in decisions or () if one.decision == "cancel"}
         return Decided(answering=answering, decisions=found)
 
     async def _take_notes(self) -> None:
@@ -103,6 +110,8 @@ class Keeper:
         if listed is None:
             return
         now_s = self._clock.monotonic_s()
+        queues = {record.queue for record in records if record.held_for}
+        decided = replace(decided, waiting_queues=frozenset(filter(self._waits_alone, queues)))
         for step in holds.steps(records, listed, decided, self._tried_at_s, now_s):
             self._tried_at_s[step.job_id] = now_s
             await self._do(step)
@@ -113,12 +122,16 @@ class Keeper:
             if step.act == "release":
                 await self._cupsd.release(step.cups_job_id)
                 _log.info("job %d is let go on", step.cups_job_id)
+            elif step.act == "refuse":
+                self._desk.note_reason(step.job_id, self._reasons.get(step.job_id, ""))
+                await self._cupsd.release(step.cups_job_id)
+                _log.info("job %d is let go to be denied, as a server was told", step.cups_job_id)
             elif step.act == "cancel":
                 await self._cupsd.cancel(step.cups_job_id)
                 _log.info("job %d is canceled, as a server was told", step.cups_job_id)
         except CupsError as error:
             _log.warning("job %d: %s failed: %s", step.cups_job_id, step.act, error)
             return False
-        if step.act != "release":
+        if step.act not in ("release", "refuse"):
             self._desk.nudge(step.job_id)
         return True

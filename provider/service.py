@@ -101,7 +101,7 @@ class Service:
         self._told_at_s: float | None = None
         self._policies: dict[str, QueuePolicy] = {policy.name: policy for policy in cluster.queues}
         self.desk = Desk(book, settings.runs_dir, self, clock)
-        self._keeper = Keeper(self.desk, settings.runs_dir, cupsd, uplink, clock)
+        self._keeper = Keeper(self.desk, settings.runs_dir, cupsd, uplink, clock, self._waits_alone)
         self._foreseen = Foreseen(self._begin_early, self.enter, self.gone)
         launcher = Path(settings.cups.server_bin) / "backend" / BACKEND
         self._starts = BackendStarts(launcher, self._watch.processes, self._foreseen.note)
@@ -238,7 +238,8 @@ class Service:
             if state.record.device_uri == uri and other.name != run.name and other.evidence.printer_job_id
         }
         user = record.cups_user_name
-        return await printer.ask_about(record.device_uri, run, record.title, user, frozenset(others), self._names)
+        word = await printer.ask_about(uri, run, record.title, user, frozenset(others), self._names)
+        return replace(word, counts=self._book.counts(uri))
 
     async def ask_cups(self, printing: Printing) -> CupsState:
         return await identity.state_of(self._cupsd, printing)
@@ -267,6 +268,9 @@ class Service:
             own.policy, offline.allowance_units(own.allowance, ledger),
             offline.Purse(self._book.available(record.user_name), spent), ledger,
         )  # fmt: skip
+
+    def _waits_alone(self, queue: str) -> bool:
+        return offline.policy_of(self._policies.get(queue), self._settings.offline.policy) == "hold"
 
     @property
     def _ledger(self) -> Ledger:

@@ -1,14 +1,14 @@
 """IPP messages as bytes and back: RFC 8010 (encoding) with the value types of RFC 8011. Pure.
 
 Only what a print-accounting provider needs is easy to say here: a request with operation attributes, an answer with
-its groups. Collections are read over, not kept. Invariant: `decode` of any bytes whatever gives a Message or raises
-IppError; lengths are checked before they are used.
+its groups. A collection (RFC 8010 §3.1.6) is a group within a group. Invariant: `decode` of any bytes whatever gives a
+Message or raises IppError; lengths are checked before they are used, and nothing nests deeper than MAX_DEPTH.
 """
 
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from provider.errors import CupsError
 
@@ -44,8 +44,9 @@ BOOLEAN: Final = 0x22
 ENUM: Final = 0x23
 _TEXT_WITH_LANGUAGE: Final = 0x35
 _NAME_WITH_LANGUAGE: Final = 0x36
-_BEGIN_COLLECTION: Final = 0x34
+BEGIN_COLLECTION: Final = 0x34
 _END_COLLECTION: Final = 0x37
+_MEMBER_NAME: Final = 0x4A
 _OUT_OF_BAND: Final = range(0x10, 0x20)
 _TEXTS: Final = range(0x41, 0x4A)
 NAME: Final = 0x42
@@ -57,8 +58,10 @@ MIME_TYPE: Final = 0x49
 
 MAX_ATTRIBUTES: Final = 100_000
 
-Value = int | bool | str | bytes | None
-"""None is an out-of-band value (unknown, no-value), or a collection, of which only its place is kept."""
+MAX_DEPTH: Final = 8
+
+Value: TypeAlias = "int | bool | str | bytes | Group | None"
+"""None is an out-of-band value (unknown, no-value), a Group a collection."""
 
 
 class IppError(CupsError):
@@ -75,13 +78,16 @@ class Tagged:
 
 @dataclass
 class Group:
-    """An attribute group: its tag and the attributes by name, each with all of its values."""
+    """An attribute group or a collection: its tag and the attributes by name, each with all of its values."""
 
     tag: int
     attributes: dict[str, list[Value]] = field(default_factory=dict)
 
     def texts(self, name: str) -> list[str]:
         return [value for value in self.attributes.get(name, ()) if isinstance(value, str)]
+
+    def collections(self, name: str) -> "list[Group]":
+        return [value for value in self.attributes.get(name, ()) if isinstance(value, Group)]
 
     def text(self, name: str, default: str = "") -> str:
         return next(iter(self.texts(name)), default)
@@ -182,11 +188,7 @@ def _read_value(reader: _Reader, tag: int, groups: list[Group]) -> None:
     if not groups:
         raise IppError("an IPP message has an attribute before any group")
     attributes = groups[-1].attributes
-    if tag == _BEGIN_COLLECTION:
-        _skip_collection(reader)
-        value: Value = None
-    else:
-        value = _decode_value(tag, data)
+    value = _read_collection(reader, 1) if tag == BEGIN_COLLECTION else _decode_value(tag, data)
     if name:
         attributes[name] = [value]
     elif attributes:
@@ -195,15 +197,21 @@ def _read_value(reader: _Reader, tag: int, groups: list[Group]) -> None:
         raise IppError("an IPP message has a further value of no attribute")
 
 
-def _skip_collection(reader: _Reader) -> None:
-    depth = 1
+def _read_collection(reader: _Reader, depth: int) -> Group:
+    """From behind its beginning to its end. A member's name stands as a value of its own before its values."""
+    if depth > MAX_DEPTH:
+        raise IppError(f"an IPP collection nests deeper than {MAX_DEPTH}")
+    found, values = Group(BEGIN_COLLECTION), list[Value]()
     for _ in range(MAX_ATTRIBUTES):
         tag = reader.number(1)
         reader.take(reader.number(2))
-        reader.take(reader.number(2))
-        depth += {_BEGIN_COLLECTION: 1, _END_COLLECTION: -1}.get(tag, 0)
-        if depth == 0:
-            return
+        data = reader.take(reader.number(2))
+        if tag == _END_COLLECTION:
+            return found
+        if tag == _MEMBER_NAME:
+            values = found.attributes.setdefault(data.decode("utf-8", "replace"), [])
+        else:  # what comes before any name is nobody's
+            values.append(_read_collection(reader, depth + 1) if tag == BEGIN_COLLECTION else _decode_value(tag, data))
     raise IppError(f"an IPP collection has more than {MAX_ATTRIBUTES} members")
 
 

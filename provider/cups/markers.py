@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from backend.wire.messages import Supply
+from provider.analysis.media import POINTS_PER_MM, media_name
 from provider.cups.ipp import Group, Value
 
 MOST: Final = 32
@@ -28,7 +29,14 @@ MARKERS: Final = (
     "marker-low-levels",
     "marker-high-levels",
 )
-ASKED: Final = (*MARKERS, "printer-supply", "printer-supply-description", "media-ready", "printer-state-reasons")
+ASKED: Final = (
+    *MARKERS,
+    "printer-supply",
+    "printer-supply-description",
+    "media-ready",
+    "media-col-ready",
+    "printer-state-reasons",
+)
 T = TypeVar("T")
 _SHORT: Final = ("marker-supply-low", "marker-supply-empty", "toner-low", "toner-empty")
 # The names that PWG 5100.13 and RFC 3805 give to colorants, as the sRGB that consoles draw.
@@ -52,9 +60,19 @@ def read_supplies(group: Group) -> tuple[Supply, ...]:
 
 
 def read_media(group: Group) -> tuple[str, ...]:
-    """What is in the trays, each size once."""
-    told = (_clean(text) for text in group.texts("media-ready"))
+    """What is in the trays, each size once: by its names, else by the collections that describe it (PWG 5100.7)."""
+    names = group.texts("media-ready") or [_size(tray) for tray in group.collections("media-col-ready")]
+    told = (_clean(text) for text in names)
     return tuple(dict.fromkeys(text for text in told if text and text != "unknown"))[:MOST]
+
+
+def _size(tray: Group) -> str:
+    """The name of a tray's size, "" where it tells none; its edges are in hundredths of a millimetre."""
+    for size in tray.collections("media-size"):
+        x, y = size.number("x-dimension"), size.number("y-dimension")
+        if x is not None and y is not None and x > 0 and y > 0:
+            return media_name(x / 100 * POINTS_PER_MM, y / 100 * POINTS_PER_MM)
+    return tray.text("media-size-name")
 
 
 def read_reasons(texts: Iterable[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from backend.base.clock import Clock
 from backend.wire.messages import Printing
+from provider.jobs import rules
 from provider.jobs.model import JobRecord, Told
 from provider.journal.commit import GroupCommit
 from provider.journal.file import Damage, JournalFile, Label
@@ -37,6 +38,7 @@ class Book:
         self._latest: dict[int, int] = {}
         self._unsettled: dict[str, JobRecord] = {}
         self._told: dict[str, Told] = {}
+        self._counts: dict[str, bool] = {}
         self._recent: deque[JobRecord] = deque(maxlen=RECENT)
 
     def open(self) -> list[JobRecord]:
@@ -84,6 +86,10 @@ class Book:
         these."""
         found = (one for one in self._recent if one.device_uri == device_uri and (one.settled_at or 0) >= since_ms)
         return {run.evidence.printer_job_id for record in found for run in record.runs} - {0}
+
+    def counts(self, device_uri: str) -> bool:
+        """Whether the printer there counts what it prints: unless it has called jobs complete and said 0 of each."""
+        return self._counts.get(device_uri, True)
 
     async def write(self, record: JobRecord) -> None:
         """Returns when the record is on the disk. Raises JournalError."""
@@ -134,6 +140,9 @@ class Book:
             self._printings[_digest(replace(record.printing, time_at_completed=copy.time_at_completed))] = number
         if record.phase == "settled":
             self._recent.append(record)
+            counted = rules.counted(record.runs)
+            if counted is not None:
+                self._counts[record.device_uri] = counted or self._counts.get(record.device_uri, False)
         if record.phase in ("settled", "denied"):
             self._unsettled.pop(record.job_id, None)
         else:

@@ -80,6 +80,7 @@ class Desk:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._told_to_end: dict[int, float] = {}
+        self._reasons: dict[str, str] = {}
         self._next_session = 1
         self._next_token = 0
 
@@ -142,6 +143,11 @@ class Desk:
 
     def refused(self, job_id: str, revision: int, code: str) -> None:
         self._feed(job_id, ev.ReportRefused(revision, code))
+
+    def note_reason(self, job_id: str, reason: str) -> None:
+        """Why a server will deny this job, in the words of whoever canceled it there."""
+        if reason and job_id in self._states:
+            self._reasons[job_id] = reason
 
     def nudge(self, job_id: str) -> None:
         """Something has happened to this job in CUPS."""
@@ -253,6 +259,7 @@ class Desk:
 
     def _forget(self, job_id: str) -> None:
         state = self._states.pop(job_id, None)
+        self._reasons.pop(job_id, None)
         timer = self._timers.pop(job_id, None)
         if timer is not None:
             timer.cancel()
@@ -315,6 +322,8 @@ class Desk:
         _log.info("job %s: %s %.0f ms after its analysis", record.job_id, decision, waited_s * 1000)
         if answer is None:
             return ev.Undecided(token, self._world.offline_verdict(record))
+        if answer.decision == "denied" and job_id in self._reasons:
+            answer = change(answer, message=self._reasons[job_id])
         return ev.Decided(token, answer)
 
     def _foretell(self, job_id: str, token: int, record: JobRecord) -> None:

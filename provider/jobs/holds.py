@@ -14,7 +14,7 @@ from provider.jobs.model import JobRecord
 AGAIN_S: Final = 5.0
 MOST_AT_ONCE: Final = 20
 
-Act = Literal["release", "cancel", "look"]
+Act = Literal["release", "cancel", "refuse", "look"]
 
 
 class Listed(Protocol):
@@ -29,7 +29,8 @@ class Listed(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """release, cancel: to be asked of cupsd. look: cupsd has the job no more, its machine should look."""
+    """release, cancel: to be asked of cupsd. refuse: it is let go to be denied, since what denies it is what its user
+    sees. look: cupsd has the job no more, its machine should look."""
 
     job_id: str
     cups_job_id: int
@@ -38,10 +39,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Decided:
-    """What the servers say of this provider's jobs; `answering` is whether one answers at all."""
+    """What the servers say of this provider's jobs; `answering` is whether one answers at all. `waiting_queues` are
+    those whose jobs wait, and never print, while nobody can be asked."""
 
     answering: bool
     decisions: Mapping[str, Literal["release", "cancel"]]
+    waiting_queues: frozenset[str] = frozenset()
 
 
 def steps(
@@ -64,7 +67,9 @@ def _act(record: JobRecord, listed: Mapping[int, Listed], decided: Decided) -> A
         return "look" if record.held_for else None
     decision = decided.decisions.get(record.job_id)
     if decision == "cancel":
-        return "cancel"
+        # A job that a fault could let print on its way to being denied is canceled as it stands, without its reason.
+        may_go = record.held_for == "release" and job.held and record.queue in decided.waiting_queues
+        return "refuse" if may_go else "cancel"
     if not record.held_for or not job.held:
         return None
     let_go = decision == "release" or (record.held_for == "server" and decided.answering)

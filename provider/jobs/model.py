@@ -156,13 +156,15 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 class PrinterWord(msgspec.Struct, frozen=True, kw_only=True):
     """What the printer said of a run's job. `known`: it listed a job that is ours; False: it lists none.
-    `reached` is False where it could not be asked."""
+    `reached` is False where it could not be asked. `counts` is False where it calls whole jobs complete and says that 0
+    impressions of them are: its 0 says nothing."""
 
     reached: bool = True
     known: bool = True
     state: str = ""
     data_insufficient: bool = False
     impressions_completed: int | None = None
+    counts: bool = True
 
 
 CupsState = Literal["alive", "canceled", "aborted", "completed", "unknown", "unreachable"]

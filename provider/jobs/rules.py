@@ -83,13 +83,36 @@ def _judge_ipp(run: RunRecord, well: bool, waits_for_printer: bool) -> Verdict:
     return "printed" if well and (evidence.printer_state == "completed" or left_early) else ""
 
 
-def _last_heard(evidence: Evidence) -> Verdict:
+def _last_heard(evidence: Evidence, counts: bool) -> Verdict:
     """What the printer had told the real backend, where it cannot be asked any more."""
     if evidence.printer_state == "completed":
         return "printed"
-    if evidence.printer_state in ("canceled", "aborted") and evidence.impressions_completed is not None:
-        return "partly" if evidence.impressions_completed else "nothing"
+    if evidence.printer_state in ("canceled", "aborted"):
+        return _broken_off(evidence.impressions_completed, counts)
     return "unknown"
+
+
+def _broken_off(impressions: int | None, counts: bool) -> Verdict:
+    """What came out of a job that the printer did not complete, by its own count."""
+    if impressions:
+        return "partly"
+    return "nothing" if impressions == 0 and counts else "unknown"
+
+
+def counted(runs: Iterable[RunRecord]) -> bool | None:
+    """Whether the printer counts, by the runs that it printed whole; None where they do not tell. One impression told
+    is enough: a count may come late."""
+    told = [
+        run.evidence.impressions_completed
+        for run in runs
+        if run.verdict == "printed"
+        and run.evidence.printer_state == "completed"
+        and run.facts
+        and run.facts.impressions
+    ]
+    if any(told):
+        return True
+    return False if 0 in told else None
 
 
 def _heard_of_job(evidence: Evidence) -> bool:
@@ -105,13 +128,13 @@ def hear_printer(run: RunRecord, word: PrinterWord) -> RunRecord:
     if not word.reached:
         count = evidence.impressions_completed
         sent_nothing = run.exit_code is not None and evidence.spoke and not may_have_sent
-        verdict: Verdict = "nothing" if sent_nothing else _last_heard(evidence)
+        verdict: Verdict = "nothing" if sent_nothing else _last_heard(evidence, word.counts)
     elif not word.known:
         verdict = "unknown" if may_have_sent else "nothing"
     elif word.state == "completed":
         verdict = "printed"
     elif word.state in ("canceled", "aborted"):
-        verdict = "unknown" if count is None else "partly" if count else "nothing"
+        verdict = _broken_off(count, word.counts)
     else:
         verdict = "nothing" if word.data_insufficient else ""
     return replace(run, verdict=verdict, impressions=count if verdict == "partly" else None)

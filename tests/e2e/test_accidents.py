@@ -5,6 +5,7 @@ docs/OPERATIONS.md has the table. Here stands what test_provider_jobs.py and tes
 its lines, do not show. One site serves all tests; each has its own titles.
 """
 
+import itertools
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from backend.checker.check import check
 from backend.checker.model import LedgerJob, Sent
+from tests.support.cupsd import CupsJob
 from tests.support.documents import GREY, write_pdf
 from tests.support.printer import IppPrinter
 from tests.support.processes import run, wait_until
@@ -118,6 +120,19 @@ def test_a_backend_that_crashes_is_run_again_and_does_not_print_again(
     assert (job.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
 
 
+def test_a_backend_that_crashes_before_it_sent_anything_is_run_again_and_prints(site: Site, document: Path) -> None:
+    site.provider.signal(signal.SIGSTOP)
+    job_id = site.cupsd.lp("q", document, user="anna", title="crashed early")
+    wait_until(lambda: site.wrappers, 20, "the backend to ask")
+    os.kill(site.wrappers[0], signal.SIGSEGV)
+    site.provider.signal(signal.SIGCONT)
+    wait_until(lambda: f"[Job {job_id}] Backend" in site.cupsd.error_log.read_text(), 20, "cupsd to notice")
+    assert papers(site, "crashed early") in ([], [PAGES])
+    assert site.cupsd.wait_for_state(job_id).state == "completed"
+    job = checked(site, "crashed early")
+    assert (job.state, job.charged, job.marks) == ("completed", PAGES * PRICE, ())
+
+
 @pytest.mark.long
 def test_a_backend_that_is_killed_when_all_was_sent(site: Site, printer: IppPrinter, document: Path) -> None:
     """Nobody wrote down how its run ended; the printer tells."""
@@ -184,6 +199,23 @@ def test_a_printer_that_breaks_off_costs_what_it_says_it_printed(
     site.cupsd.wait_for_state(job_id)
     job = settled(site, "broken off")
     assert (job.charged, job.marks) == (2 * PRICE, ())
+
+
+@pytest.mark.long
+def test_a_printer_that_never_counts_is_not_believed_that_it_printed_nothing(site: Site, document: Path) -> None:
+    with IppPrinter(site.folder / "printer-mute", "mute") as printer:
+        printer.behave(counts=False)
+        site.cupsd.add_queue("mute", printer.uri, ["printer-is-shared=false"])
+        site.provider_command("track", "mute")
+        whole = site.cupsd.lp("mute", document, user="anna", title="never counts")
+        assert site.cupsd.wait_for_state(whole).state == "completed"
+        assert settled(site, "never counts").charged == PAGES * PRICE
+        printer.behave(counts=False, breaks_after=2)
+        broken = site.cupsd.lp("mute", document, user="anna", title="broken off, not counted")
+        site.cupsd.wait_for_state(broken)
+        job = settled(site, "broken off, not counted")
+        run(["lpadmin", "-x", "mute"], env=site.cupsd.env)
+    assert (job.charged, job.marks) == (PAGES * PRICE, ("estimated", "in_doubt"))
 
 
 class BadLine:
@@ -317,6 +349,26 @@ def test_a_user_who_is_switched_off_is_told_so(site: Site, document: Path) -> No
     assert (shown.state, shown.message) == ("canceled", "Printing is switched off for this user.")
     was_denied(site, "user off")
     prints(site, document, "user on")
+
+
+def test_a_user_whom_nobody_knows_is_told_so_where_users_are_not_made(site: Site, document: Path) -> None:
+    tries = itertools.count()
+
+    def refused() -> tuple[str, CupsJob] | None:
+        """Servers follow a change of settings within seconds; until then who is unknown becomes a user."""
+        number = next(tries)
+        job_id = site.cupsd.lp("q", document, user=f"stranger{number}", title=f"unknown user {number}")
+        shown = site.cupsd.wait_for_state(job_id)
+        return (f"unknown user {number}", shown) if shown.state == "canceled" else None
+
+    site.server_command("config", "set", "users.create-at-first-print", "false")
+    try:
+        title, shown = wait_until(refused, 60, "a stranger to be refused")
+    finally:
+        site.server_command("config", "set", "users.create-at-first-print", "true")
+    assert shown.message == "There is no user of that name."
+    was_denied(site, title)
+    prints(site, document, "anna is known")
 
 
 def was_denied(site: Site, title: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.checker.model import LedgerJob
+from backend.wire.errors import REFUSALS
 from provider.cups_backend.inkeeper import HELD_ALONE
 from provider.jobs.offline import HELD_WITHOUT_SERVER
 from tests.support.cupsd import CupsJob
@@ -62,8 +63,8 @@ def held(site: Site, document: Path, title: str) -> tuple[int, str]:
     return job_id, job.job_id
 
 
-def act(site: Site, what: str, job_id: str) -> None:
-    assert not site.api("POST", f"jobs/{job_id}/{what}", {"command_id": str(uuid.uuid4())}).get("code")
+def act(site: Site, what: str, job_id: str, **more: str) -> None:
+    assert not site.api("POST", f"jobs/{job_id}/{what}", {"command_id": str(uuid.uuid4()), **more}).get("code")
 
 
 def ended(site: Site, cups_job_id: int, title: str) -> tuple[CupsJob, LedgerJob]:
@@ -88,13 +89,15 @@ def test_a_held_job_is_in_nobody_s_way_and_prints_when_it_is_released(site: Site
 
 
 def test_a_held_job_is_canceled_from_either_side(site: Site, document: Path) -> None:
+    site.wait_until_told(DESK, hold_jobs=True)  # by which its jobs wait too while there is nobody to ask
     by_desk, by_desk_id = held(site, document, "desk cancels")
     by_user, _ = held(site, document, "user cancels")
-    act(site, "cancel", by_desk_id)
+    act(site, "cancel", by_desk_id, reason="40 pages of coffee")
     site.cupsd.cancel(DESK, by_user)
     for cups_job_id, title in ((by_desk, "desk cancels"), (by_user, "user cancels")):
         shown, job = ended(site, cups_job_id, title)
         assert (shown.state, job.state, job.charged) == ("canceled", "canceled", 0)
+    assert site.cupsd.job(by_desk).message == f"{REFUSALS['canceled-by-operator']}: 40 pages of coffee"
     assert not paper(site, DESK).exists()
 
 

@@ -31,6 +31,14 @@ ATTR keyword media-ready iso_a4_210x297mm,iso_a3_297x420mm
 ATTR keyword printer-state-reasons toner-low-warning
 """
 
+TRAYS = """\
+ATTR collection media-col-ready
+{ MEMBER collection media-size { MEMBER integer x-dimension 21000 MEMBER integer y-dimension 29700 }
+  MEMBER keyword media-source tray-1 },
+{ MEMBER collection media-size { MEMBER integer x-dimension 21590 MEMBER integer y-dimension 35560 }
+  MEMBER keyword media-source tray-2 }
+"""
+
 
 def queue(name: str, uri: str, *reasons: str) -> Queue:
     report = QueueReport(name=name, tracked=True, device_uri=uri, printer_state_reasons=reasons)
@@ -45,8 +53,17 @@ async def asked_once(found: Supplies, *queues: Queue) -> Supplies:
 
 def test_a_real_printer_tells_what_is_left(scratch: Path) -> None:
     """ippeveprinter's own words are PWG 5100.13's strings, with others of ours it has the lists beside them."""
-    with IppPrinter(scratch / "a", "a") as plain, IppPrinter(scratch / "b", "b", attributes=MARKERS) as listing:
-        queues = (queue("a", f"inkeeper:/{plain.uri}"), queue("b", listing.uri, "media-low"), queue("c", "socket://x"))
+    with (
+        IppPrinter(scratch / "a", "a") as plain,
+        IppPrinter(scratch / "b", "b", attributes=MARKERS) as listing,
+        IppPrinter(scratch / "d", "d", attributes=TRAYS) as describing,
+    ):
+        queues = (
+            queue("a", f"inkeeper:/{plain.uri}"),
+            queue("b", listing.uri, "media-low"),
+            queue("c", "socket://x"),
+            queue("d", describing.uri),
+        )
         found = asyncio.run(asked_once(Supplies(SystemClock(), Names()), *queues))
     told, media = found.of("a")
     assert Supply(name="Black Ink", level=75, color="#000000", kind="ink") in told
@@ -60,6 +77,7 @@ def test_a_real_printer_tells_what_is_left(scratch: Path) -> None:
         ),
         ("iso_a4_210x297mm", "iso_a3_297x420mm"),
     )
+    assert found.of("d")[1] == ("iso_a4_210x297mm", "na_legal_8.5x14in")
     assert found.of("c") == found.of("unheard of") == ((), ())
     complete = found.complete(queues[1].report)
     assert (complete.supplies, complete.media_ready) == found.of("b")

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from backend.base.clock import ManualClock
-from backend.wire.messages import Printing
+from backend.wire.messages import JobFacts, Printing
 from provider.errors import JournalError
 from provider.jobs.book import Book
-from provider.jobs.model import JobRecord, Phase
+from provider.jobs.model import Evidence, JobRecord, Phase, RunRecord
 from provider.journal.commit import GroupCommit
 from provider.journal.file import JournalFile, Label
 
@@ -141,3 +141,25 @@ def test_the_book_keeps_what_was_given_while_an_older_record_was_on_its_way(tmp_
     kept, read = asyncio.run(scenario())
     assert kept is not None
     assert (kept.title, read.title if read is not None else "") == ("newer", "newer")
+
+
+def test_the_book_knows_which_printers_never_count_also_after_a_restart(tmp_path: Path) -> None:
+    def printed(job_id: str, uri: str, impressions: int) -> JobRecord:
+        told = Evidence(spoke=True, sending=True, printer_state="completed", impressions_completed=impressions)
+        facts = JobFacts(impressions=2, sheets=2)
+        run = RunRecord(number=1, name="r", started_at=0, verdict="printed", evidence=told, facts=facts)
+        settled = record(job_id, "settled", settled_at=SETTLED)
+        return msgspec.structs.replace(settled, device_uri=uri, runs=(run,))
+
+    async def life(*records: JobRecord) -> list[bool]:
+        book = Book(tmp_path, ManualClock())
+        book.open()
+        for one in records:
+            book.write_soon(one)
+        await book.close()
+        return [book.counts(uri) for uri in ("ipp://never", "ipp://counts", "ipp://unheard-of")]
+
+    first = [printed(ONE, "ipp://never", 0), printed(TWO, "ipp://counts", 0)]
+    assert asyncio.run(life(*first)) == [False, False, True]
+    assert asyncio.run(life(printed(TWO, "ipp://counts", 2))) == [False, True, True]
+    assert asyncio.run(life(printed(TWO, "ipp://counts", 0))) == [False, True, True]

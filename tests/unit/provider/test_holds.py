@@ -58,6 +58,23 @@ def test_what_is_done(
     assert [(step.job_id, step.cups_job_id, step.act) for step in found] == ([("job-1", 1, act)] if act else [])
 
 
+@pytest.mark.parametrize(
+    ("held_for", "job", "waits", "act"),
+    [
+        ("release", Job(), True, "refuse"),
+        ("release", Job(), False, "cancel"),  # without a daemon its queue would print it
+        ("release", Job(held=False), True, "cancel"),  # on its way already
+        ("server", Job(), True, "cancel"),
+        ("", Job(), True, "cancel"),
+    ],
+)
+def test_who_waits_for_a_release_is_denied_with_the_reason_where_no_fault_can_let_it_print(
+    held_for: HeldFor, job: Job, waits: bool, act: str
+) -> None:
+    decided = Decided(True, {"job-1": "cancel"}, frozenset({"q"} if waits else {"other"}))
+    assert [step.act for step in steps([record(held_for=held_for)], {1: job}, decided, {}, 0.0)] == [act]
+
+
 def test_the_oldest_go_first_and_not_all_at_once() -> None:
     records = [record(number, "server", created_at=1000 - number) for number in range(1, 40)]
     found = steps(records, {number: Job() for number in range(1, 40)}, Decided(True, {}), {}, 0.0)

@@ -34,7 +34,42 @@ def test_an_answer_is_read() -> None:
     assert job.number("time-at-completed") is None
     assert job.flag("last-flag", default=False)
     assert job.number("last-flag") is None
-    assert job.attributes["media-col"] == [None]
+    (collection,) = job.collections("media-col")
+    assert [one.attributes for one in collection.collections("x")] == [{}]
+
+
+def value(tag: int, data: bytes = b"", name: bytes = b"") -> bytes:
+    return bytes([tag]) + len(name).to_bytes(2, "big") + name + len(data).to_bytes(2, "big") + data
+
+
+MEMBER, BEGIN, END = 0x4A, ipp.BEGIN_COLLECTION, 0x37
+
+
+def in_answer(*values: bytes) -> bytes:
+    return b"".join([b"\x02\x00\x00\x00\x00\x00\x00\x07\x04", *values, b"\x03"])
+
+
+def test_members_of_collections_are_read_with_all_their_values() -> None:
+    size = value(MEMBER, b"x-dimension") + value(ipp.INTEGER, b"\0\0\x52\x08")
+    tray = [value(MEMBER, b"media-size"), value(BEGIN), size, value(END), value(MEMBER, b"media-type")]
+    kinds = [value(ipp.KEYWORD, kind) for kind in (b"stationery", b"labels")]
+    first = [value(BEGIN, name=b"media-col-ready"), value(ipp.KEYWORD, b"nobody's"), *tray, *kinds, value(END)]
+    message = ipp.decode(in_answer(*first, value(BEGIN), *tray, value(END), value(ipp.INTEGER, b"\0\0\0\1", b"after")))
+    (group,) = message.groups
+    one, two = group.collections("media-col-ready")
+    assert one.collections("media-size")[0].number("x-dimension") == 21000
+    assert (one.texts("media-type"), two.texts("media-type")) == (["stationery", "labels"], [])
+    assert group.number("after") == 1
+
+
+def test_collections_nest_so_deep_and_no_deeper() -> None:
+    def nested(depth: int) -> bytes:
+        inner = (value(MEMBER, b"m") + value(BEGIN)) * (depth - 1)
+        return in_answer(value(BEGIN, name=b"c"), inner, value(END) * depth)
+
+    assert ipp.decode(nested(ipp.MAX_DEPTH)).groups
+    with pytest.raises(ipp.IppError, match="nests deeper"):
+        ipp.decode(nested(100_000))
 
 
 def test_what_is_written_is_read() -> None:

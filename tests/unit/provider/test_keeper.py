@@ -38,10 +38,14 @@ class World:
     asked: int = 0
     did: list[tuple[str, object]] = field(default_factory=list)
     contact: Contact = field(default_factory=lambda: Contact(trouble=""))
+    waiting_queues: tuple[str, ...] = ()
 
     @property
     def undecided(self) -> list[JobRecord]:
         return self.records
+
+    def note_reason(self, job_id: str, reason: str) -> None:
+        self.did.append((reason, job_id))
 
     def nudge(self, job_id: str) -> None:
         self.did.append(("nudge", job_id))
@@ -66,7 +70,7 @@ class World:
 
 def rounds(world: World, folder: Path, count: int = 1) -> None:
     played = cast("Any", world)
-    keeper = Keeper(played, folder, played, played, ManualClock())
+    keeper = Keeper(played, folder, played, played, ManualClock(), lambda queue: queue in world.waiting_queues)
 
     async def play() -> None:
         for _ in range(count):
@@ -95,6 +99,12 @@ def test_a_cancel_is_told_to_cupsd_and_the_job_looks(tmp_path: Path) -> None:
     world = World({7: listed(7)}, [held("release")], (JobDecision(job_id=JobId(JOB), decision="cancel"),))
     rounds(world, tmp_path)
     assert world.did == [("cancel", 7), ("nudge", JOB)]
+
+
+def test_a_job_canceled_with_a_reason_is_let_go_to_be_denied_with_it(tmp_path: Path) -> None:
+    decision = JobDecision(job_id=JobId(JOB), decision="cancel", reason="too dear")
+    rounds(world := World({7: listed(7)}, [held("release")], (decision,), waiting_queues=("q",)), tmp_path, 3)
+    assert world.did == [("too dear", JOB), ("release", 7)]
 
 
 def test_what_waits_for_a_server_goes_on_when_one_answers_and_asks_nobody(tmp_path: Path) -> None:

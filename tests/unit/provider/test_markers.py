@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.wire.messages import QueueReport, Supply
-from provider.cups.ipp import PRINTER_GROUP, Group, Value
+from provider.cups.ipp import BEGIN_COLLECTION, PRINTER_GROUP, Group, Value
 from provider.cups.markers import ASKED, MOST, read_media, read_reasons, read_supplies
 
 
@@ -85,6 +85,29 @@ def test_media_and_reasons_are_told_once() -> None:
     told: list[Value] = ["iso_a4_210x297mm", "iso_a4_210x297mm", "", "unknown", None, "na_letter_8.5x11in\0"]
     assert read_media(Group(PRINTER_GROUP, {"media-ready": told})) == ("iso_a4_210x297mm", "na_letter_8.5x11in")
     assert read_reasons(["none", "media-empty", "media-empty", ""]) == ("media-empty",)
+
+
+def tray(**members: list[Value]) -> Group:
+    return Group(BEGIN_COLLECTION, {name.replace("_", "-"): values for name, values in members.items()})
+
+
+def size(x: Value, y: Value) -> Group:
+    return tray(x_dimension=[x], y_dimension=[y])
+
+
+def test_media_told_as_collections_are_read_where_no_names_are_told() -> None:
+    trays: list[Value] = [
+        tray(media_size=[size(21000, 29700)]),
+        tray(media_size=[size(29700, 21000)], media_source=["tray-2"]),
+        tray(media_size=[size(10000, 20000)]),
+        tray(media_size_name=["na_letter_8.5x11in"], media_size=[size(b"from 1 to 9", 5)]),
+        tray(media_size=[size(0, -1)]),
+        None,
+    ]
+    described = ("iso_a4_210x297mm", "custom_100x200mm_100x200mm", "na_letter_8.5x11in")
+    assert read_media(Group(PRINTER_GROUP, {"media-col-ready": trays})) == described
+    named = Group(PRINTER_GROUP, {"media-ready": ["iso_a3_297x420mm"], "media-col-ready": trays})
+    assert read_media(named) == ("iso_a3_297x420mm",)
 
 
 TEXTS = st.text(alphabet="ab1=;-\0\n\x1b é\U0001f58b", max_size=20)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from backend.wire.messages import JobFacts, PartialCharge, Printing
 from backend.wire.pricing import Printed
 from provider.jobs import rules
-from provider.jobs.model import Cursor, Evidence, JobRecord, PrinterWord, RunRecord
+from provider.jobs.model import Cursor, Evidence, JobRecord, PrinterWord, RunRecord, Verdict
 
 FACTS = JobFacts(impressions=10, sheets=5, color_impressions=3)
 
@@ -156,6 +156,44 @@ def test_what_the_printer_had_told_counts_where_it_cannot_be_asked_any_more(
     told = evidence(printer_state=state, impressions_completed=count)
     heard = rules.hear_printer(run(exit_code=1, evidence=told), PrinterWord(reached=False))
     assert (heard.verdict, heard.impressions) == (verdict, impressions)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+@pytest.mark.parametrize(
+    ("state", "count", "verdict"),
+    [("canceled", 0, "unknown"), ("aborted", 0, "unknown"), ("aborted", 4, "partly"), ("completed", 0, "printed")],
+)
+def test_the_0_of_a_printer_that_never_counts_says_nothing(state: str, count: int, verdict: str, reached: bool) -> None:
+    told = evidence(printer_state=state, impressions_completed=count)
+    word = PrinterWord(state=state, impressions_completed=count, counts=False, reached=reached)
+    heard = rules.hear_printer(run(exit_code=1, evidence=told), word)
+    assert heard.verdict == verdict
+    assert rules.is_in_doubt([heard]) == (verdict == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("runs", "counts"),
+    [
+        ([("printed", "completed", 0)], False),
+        ([("printed", "completed", 3)], True),
+        ([("printed", "completed", 0), ("printed", "completed", 10)], True),
+        ([("printed", "completed", None)], None),
+        ([("nothing", "canceled", 0)], None),
+        ([("partly", "aborted", 2)], None),
+        ([("printed", "", 0)], None),  # left before the printer was done
+        ([], None),
+    ],
+)
+def test_whether_a_printer_counts_is_seen_from_what_it_completed(
+    runs: list[tuple[Verdict, str, int | None]], counts: bool | None
+) -> None:
+    found = [
+        run(verdict=verdict, evidence=evidence(printer_state=state, impressions_completed=count))
+        for verdict, state, count in runs
+    ]
+    assert rules.counted(found) == counts
+    blank = [replace(one, facts=replace(FACTS, impressions=0)) for one in found]
+    assert rules.counted(blank) is None
 
 
 @pytest.mark.parametrize(("rule", "impressions"), [("whole", 10), ("nothing", 0)])
