@@ -250,6 +250,8 @@ class World:
                 self.tell(Foretold(effect.token, self.policy()))
 
     def answer(self, session: int, reply: Reply) -> None:
+        if isinstance(reply, Hold):
+            assert self.journal["job-1"].held_for, "held before it was on disk why"
         if isinstance(reply, Print) and reply.offline:
             assert self.journal[reply.job_id].offline == PRICED.charge, "let print before its price was on disk"
         backend = next(backend for backend in self.backends if backend.session == session)
@@ -297,7 +299,6 @@ class World:
         elif isinstance(reply, Deny):
             self.leave(backend, "canceled")
         elif isinstance(reply, Hold):
-            assert self.journal["job-1"].held_for, "held before it was on disk why"
             self.held = self.held or (self.cupsd_up and self.served is backend)
             self.leave(backend, "alive")
         elif isinstance(reply, Superseded):
