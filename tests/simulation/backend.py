@@ -229,7 +229,7 @@ class Backend(Process):
             if not permission.job_id:
                 self._keep_document(name)
             self.effect()
-            log = disk.create(f"{name}.log")
+            log = disk.create_with_room(f"{name}.log")
             run, end = await self._begin(permission, valid_until_s)
         except FileExistsError as error:
             raise Busy("another run of this job has begun") from error
@@ -348,8 +348,7 @@ class Inner(Process):
         self.exit(OK)
 
     def _say(self, text: str) -> None:
-        if not self._site.disk.full:
-            self._site.disk.append(self._log, text.encode())
+        self._site.disk.write(self._log, len(self._log.data), text.encode(), room=True)
 
     async def _main(self) -> None:
         rng, printer, document = self.kernel.rng, self._site.printer, self._document

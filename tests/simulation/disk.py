@@ -45,6 +45,12 @@ class Disk:
         file = self.files[name] = File()
         return file
 
+    def create_with_room(self, name: str) -> File:
+        """With room for all that will be written to it. Raises OSError on a full disk, and FileExistsError."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.create(name)
+
     def write(self, file: File, place: int, data: bytes, *, room: bool = False) -> None:
         """At this place; `room`: into space that the file has already. Raises OSError on a full disk."""
         if self.full and not room:

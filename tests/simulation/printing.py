@@ -55,8 +55,6 @@ class Site:
     backends: list[Backend] = field(default_factory=list)
     inners: list[Inner] = field(default_factory=list)
     lost_power: bool = False
-    was_full: bool = False
-    was_deaf: bool = False
     on_permission: Callable[[Backend], None] | None = None  # a trap of the plan's, sprung once
     on_sent: Callable[[Inner], None] | None = None  # another one: the document has left
 

@@ -147,8 +147,7 @@ def _check_printings(world: World, ledger: checked.Ledger) -> None:
 
 def _excused(world: World, fault: checked.Fault, ledger: checked.Ledger) -> bool:
     """A machine that lost its power, its messages and its clock cannot tell which of the printer's jobs was its own:
-    then the stated rule is the whole job, marked estimated. And where a full disk swallowed that something was sent,
-    whoever sent it was killed, and the printer cannot be asked, nothing tells that anything came out."""
+    then the stated rule is the whole job, marked estimated."""
     if fault.rule != "P1" or not any(title == fault.subject.partition("/")[0] for _, title, _ in world.wishes):
         return False
     site = next(site for site, title, _ in world.wishes if title == fault.subject.partition("/")[0])
@@ -156,7 +155,7 @@ def _excused(world: World, fault: checked.Fault, ledger: checked.Ledger) -> bool
         world.by_rule += 1
         return True
     estimated = any("estimated" in job.marks for job in ledger.jobs if job.title == fault.subject)
-    excused = (estimated and site.lost_power and site.machine.jumped_s != 0) or (site.was_full and site.was_deaf)
+    excused = estimated and site.lost_power and site.machine.jumped_s != 0
     world.excused += excused
     return excused
 

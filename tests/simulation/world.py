@@ -406,7 +406,7 @@ class World:
 
         def begin() -> None:
             self.kernel.tell(site.name, f"has a deaf printer for {item.seconds:.1f} s")
-            site.printer.deaf = site.was_deaf = True
+            site.printer.deaf = True
             self._later(item.seconds, undo)
 
         def sprung(inner: Inner) -> None:
@@ -422,7 +422,7 @@ class World:
     def _full(self, item: Item) -> None:
         site = next(site for site in self.sites if site.name == item.name)
         self.kernel.tell(site.name, f"has a full disk for {item.seconds:.1f} s")
-        site.disk.full = site.was_full = True
+        site.disk.full = True
 
         def undo() -> None:
             site.disk.full = False
