@@ -4,6 +4,9 @@ Guessing is slowed down by address and by account. Nobody is locked out: the wai
 hold at all for an address from which that account was logged in to of late, which counts its own failures only; so a
 stranger cannot keep the help desk out, nor a colleague behind the same address.
 
+What failed more than a moment after now was noted by a clock that has been set back since, and counts no more: else
+everybody would wait until the clock is there again.
+
 Each attempt counts as failed from its beginning until it turns out to be right: guesses made side by side are slowed
 down like those made one after the other.
 """
@@ -13,6 +16,7 @@ from typing import Final
 import msgspec
 
 WINDOW_MS: Final = 15 * 60_000  # what failed longer ago counts no more
+AHEAD_MS: Final = 10_000  # by so much the clocks of two primaries may differ
 KNOWN_MS: Final = 30 * 86_400_000
 FREE: Final = 5
 FREE_ACCOUNT: Final = 10
@@ -47,13 +51,17 @@ def wait_ms(found: Attempts, now: int) -> int:
 
 def counted(before: Tally, now: int) -> Tally:
     """One more failure."""
-    recent = before.failed_at > now - WINDOW_MS
-    return Tally((before.failures if recent else 0) + 1, now)
+    return Tally((before.failures if is_of_late(before.failed_at, now) else 0) + 1, now)
+
+
+def is_of_late(failed_at: int, now: int) -> bool:
+    """Whether what failed then still counts."""
+    return now - WINDOW_MS < failed_at <= now + AHEAD_MS
 
 
 def _left(tally: Tally, free: int, longest_ms: int, now: int) -> int:
     beyond = tally.failures - free
-    if beyond < 0 or tally.failed_at <= now - WINDOW_MS:
+    if beyond < 0 or not is_of_late(tally.failed_at, now):
         return 0
     pause: int = min(longest_ms, 1000 << min(beyond, 20))
     return max(0, tally.failed_at + pause - now)

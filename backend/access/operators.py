@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backend.access.attempts import KNOWN_MS, WINDOW_MS, Attempts, Tally, counted, wait_ms
+from backend.access.attempts import AHEAD_MS, KNOWN_MS, WINDOW_MS, Attempts, Tally, counted, wait_ms
 from backend.access.audit import write_audit
 from backend.access.errors import LastAdministrator, OperatorNameTaken, OperatorUnknown, PasswordTooShort
 from backend.access.service import hash_token, new_token
@@ -193,7 +193,7 @@ def _programs(name: str) -> sa.ColumnElement[bool]:
 
 
 def _attempts(conn: sa.Connection, name: str, address: str, now: int) -> Attempts:
-    recent = login_attempt.c.failed_at > now - WINDOW_MS
+    recent = login_attempt.c.failed_at.between(now - WINDOW_MS + 1, now + AHEAD_MS)  # `is_of_late`
     sums = sa.select(
         sa.func.coalesce(sa.func.sum(login_attempt.c.failures), 0),
         sa.func.coalesce(sa.func.max(login_attempt.c.failed_at), 0),

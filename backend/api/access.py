@@ -1,6 +1,8 @@
 """Operations about who may do what: logging in, people who log in, tokens, settings, the audit log."""
 
-from typing import Annotated
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +31,7 @@ from backend.wire.messages import (
     Millis,
     Name,
     OperatorList,
+    OperatorView,
     SetOperator,
     SetSetting,
     SettingList,
@@ -40,6 +43,9 @@ from backend.wire.names import map_user_name
 Limit = Annotated[int, Meta(ge=1, le=500)]
 TokenId = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 Words = Annotated[str, Meta(max_length=255)]
+CHECKS: Final = 3  # of one password, where another hash of it is kept each time
+
+T = TypeVar("T")
 
 
 class AuditQuery(msgspec.Struct, frozen=True):
@@ -67,17 +73,12 @@ async def log_in(services: Services, scope: Scope, body: LogIn) -> LogInAnswer:
     """
     if services.refusing:
         raise ApiProblem("draining")
-    name, address = map_user_name(body.name), (scope.get("client") or ("",))[0]
-    early_ms, kept = await services.database.write(operators.begin_login, name, address)
-    if early_ms:
-        seconds = -(-early_ms // 1000)
-        raise ApiProblem("login-delayed", f"too many log-ins failed; try again in {seconds} s", retry_s=seconds)
-    if not await _checked(services, body.password, kept):
-        raise ApiProblem("login-refused")
-    try:
-        token, who, expires_at = await services.database.write(operators.complete_login, name, address, kept)
-    except OperatorUnknown as error:
-        raise ApiProblem("login-refused") from error
+    name, address = map_user_name(body.name), _address(scope)
+
+    async def complete(kept: str) -> tuple[str, OperatorView, int]:
+        return await services.database.write(operators.complete_login, name, address, kept)
+
+    token, who, expires_at = await _by_password(services, name, address, body.password, complete)
     return LogInAnswer(
         token=token, role=who.role, name=who.name, full_name=who.full_name, expires_at=expires_at
     )  # fmt: skip
@@ -118,17 +119,40 @@ async def change_password(services: Services, who: Principal, scope: Scope, body
     if not who.person:
         raise ApiProblem("forbidden", "a program's token has no password")
     operators.check_password(body.new)
-    address = (scope.get("client") or ("",))[0]
-    early_ms, kept = await services.database.write(operators.begin_login, who.name, address)
-    if early_ms:
-        seconds = -(-early_ms // 1000)
-        raise ApiProblem("login-delayed", f"too many log-ins failed; try again in {seconds} s", retry_s=seconds)
-    if not await _checked(services, body.old, kept):
-        raise ApiProblem("login-refused", "the old password is wrong")
-    new = await services.passwords.hash(body.new)
-    keep = hash_token(bearer(scope))
-    await services.database.write(operators.change_own_password, who.name, address, kept, new, keep)
+    address, keep = _address(scope), hash_token(bearer(scope))
+
+    async def change(kept: str) -> None:
+        new = await services.passwords.hash(body.new)
+        await services.database.write(operators.change_own_password, who.name, address, kept, new, keep)
+
+    await _by_password(services, who.name, address, body.old, change, "the old password is wrong")
     return Caller(role=who.role, name=who.name)
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
+async def _by_password(
+    services: Services,
+    name: str,
+    address: str,
+    password: str,
+    then: Callable[[str], Awaitable[T]],
+    wrong: str = "",
+) -> T:
+    """What the password lets its owner do, which is told by which hash it was right; where that was replaced meanwhile
+    (the same password may have been set once more), the password is checked anew. Raises ApiProblem."""
+    for _ in range(CHECKS):
+        early_ms, kept = await services.database.write(operators.begin_login, name, address)
+        if early_ms:
+            seconds = -(-early_ms // 1000)
+            raise ApiProblem("login-delayed", f"too many log-ins failed; try again in {seconds} s", retry_s=seconds)
+        if not await _checked(services, password, kept):
+            break
+        with contextlib.suppress(OperatorUnknown):
+            return await then(kept)
+    raise ApiProblem("login-refused", wrong)
 
 
 async def _checked(services: Services, password: str, kept: str) -> bool:

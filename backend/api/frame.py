@@ -43,8 +43,9 @@ class Hot:
             if services.refusing:
                 await send_problem(send, problem("draining"))
                 return
-            who = await authenticate(scope, services.tokens, self._roles)
+            await authenticate(scope, services.tokens, self._roles)
             body = decode(self._decoder, await read_body(scope, receive))
+            who = await authenticate(scope, services.tokens, self._roles)  # the body may have been long in coming
             answer = await submit_job(services, who, body)
         except ClientGone:
             return

@@ -19,6 +19,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backend.access.model import Principal
 from backend.api.problems import ApiProblem, expected, send_json, send_problem
 from backend.api.reading import ClientGone, Forbidden, authenticate, convert, decode, read_body
 from backend.api.services import Services
@@ -131,9 +132,7 @@ class Endpoint:
         if operation.roles is not None:
             if services.refusing:
                 raise ApiProblem("draining")
-            arguments["who"] = await authenticate(
-                scope, services.tokens, operation.roles, remembered=operation.without_database
-            )
+            arguments["who"] = await self._authenticate(scope, operation.roles)
         for name, kind in operation.path_types.items():
             arguments[name] = convert(scope["path_params"][name], kind, name)
         if operation.query_type is not None:
@@ -141,9 +140,15 @@ class Endpoint:
             arguments["query"] = convert(dict(pairs), operation.query_type, "query")
         if self._decoder is not None:
             arguments["body"] = decode(self._decoder, await read_body(scope, receive))
+            if operation.roles is not None:  # the body may have been long in coming
+                arguments["who"] = await self._authenticate(scope, operation.roles)
         if operation.wants_scope:
             arguments["scope"] = scope
         return await operation.handler(**arguments)
+
+    async def _authenticate(self, scope: Scope, roles: frozenset[Role]) -> Principal:
+        remembered = self.operation.without_database
+        return await authenticate(scope, self._services.tokens, roles, remembered=remembered)
 
 
 def route(operation: Operation, services: Services) -> Route:

@@ -34,6 +34,7 @@ MAX_BATCH = 256
 MIN_SHARE = 16  # fewer than this are not worth a second transaction
 MAX_WAITING = 4096
 DEADLINE_S = 5.0
+LATE_S = 35.0  # beyond its deadline; longer than any wait for the next primary
 RETRY_S = (0.02, 0.05, 0.1, 0.25)
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,9 @@ class Intake:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            entries = [self._waiting.popleft() for _ in range(share(len(self._waiting), self._idle))]
+            entries = self._take()
+            if not entries:
+                continue
             self._in_flight += len(entries)
             self._idle -= 1
             size, begun_s = len(entries), time.monotonic()
@@ -167,6 +170,16 @@ class Intake:
                 self.tally.batch(size, begun_s)
                 self._in_flight -= len(entries)
                 self._idle += 1
+
+    def _take(self) -> list[_Entry]:
+        """The next batch. What waited while this process stood still is refused: whoever gave it was let in too long
+        ago, and may have been logged out since."""
+        taken = [self._waiting.popleft() for _ in range(share(len(self._waiting), self._idle))]
+        now = time.monotonic()
+        late = [entry for entry in taken if now >= entry.deadline + LATE_S]
+        for entry in late:
+            _fail(entry, "this command has waited too long; ask again")
+        return [entry for entry in taken if entry not in late] if late else taken
 
     async def _probe(self, session: Session) -> None:
         try:

@@ -1,8 +1,9 @@
 """The whole cluster hurt: three servers on three database nodes, two print servers, every kind of fault.
 
-People print through real CUPS to real IPP printers, scripts change balances, a console looks on, while processes are
-killed and frozen, cables pulled, packets swallowed, disks filled and clocks set. Then everything is healed and must
-come to rest, and the outside checker compares the printers' spools, everything that was acknowledged, and the ledger.
+People print through real CUPS to real IPP printers, jobs are held and released, scripts change balances, the help desk
+gives back what jobs cost, somebody logs in, a console looks on, while processes are killed and frozen, cables pulled,
+packets swallowed, disks filled and clocks set. Then everything is healed and must come to rest, and the outside checker
+compares the printers' spools, everything that was acknowledged, and the ledger.
 """
 
 import os

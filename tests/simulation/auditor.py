@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
-from backend.intake.model import Body, Cancel, EndHold, Expire, Refund, Release, Reverse, Tick, Writes
+from backend.intake.model import Body, Cancel, EndHold, Expire, Money, Refund, Release, Reverse, Tick, Writes
 from backend.intake.store_memory import MemoryStore
 from backend.jobs.model import UserRow
 from backend.ledger.model import UNASSIGNED, Transfer
 from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
-from tests.simulation.giver import giver
+from tests.simulation.access_auditor import AccessAuditor
+from tests.simulation.errors import Broken
+from tests.simulation.giver import clerk_of, giver
 from tests.simulation.kernel import Kernel
 
 POSTED, PENDING = 2, 1
@@ -25,14 +27,6 @@ UNDOABLE = ("adjustment", "set-balance", "refund")
 LIMITED = ("adjustment-limit-reached", "daily-limit-reached")
 DAY_MS = 86_400_000
 EXCEPTIONS = ("print-excess", "print-late", "print-offline")
-
-
-class Broken(AssertionError):
-    """A promise does not hold."""
-
-    def __init__(self, promise: str, text: str) -> None:
-        super().__init__(f"{promise}: {text}")
-        self.promise = promise
 
 
 def signed(row: Transfer) -> int:
@@ -80,6 +74,7 @@ class Auditor:
 
     def __init__(self, kernel: Kernel, prices: Mapping[str, int], holding: frozenset[str]) -> None:
         self.kernel = kernel
+        self.access = AccessAuditor(kernel)
         self.prices = prices
         self._holding = holding
         self._told_available: dict[tuple[str, str], int] = {}  # the most a print server was ever told of a user
@@ -170,7 +165,10 @@ class Auditor:
             body = self.sent.get(command_id)
             if body is None:
                 raise Broken("P7", f"nobody has sent command {command_id}")
-            self._decide(users, body, msgspec.json.decode(answer), by_command.pop(command_id, []), writes.now)
+            rows = by_command.pop(command_id, [])
+            if isinstance(body, Money):
+                self.access.acted(command_id, giver(body).actor, rows, by_token=bool(clerk_of(body)))
+            self._decide(users, body, msgspec.json.decode(answer), rows, writes.now)
         if by_command:
             raise Broken("P8", f"transfers of commands without an answer of their own: {sorted(by_command)}")
         self._compare(store, writes)

@@ -84,7 +84,7 @@ class Client:
         found: Answered | None = None
         for name in done:
             answered = running.pop(name).value
-            if isinstance(answered, Answered) and answered.kind in ("answer", "conflict"):
+            if isinstance(answered, Answered) and answered.kind in ("answer", "conflict", "refused"):
                 self._choice = choice.answered(self._choice, name)
                 found = found or answered
             else:

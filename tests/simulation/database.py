@@ -19,6 +19,8 @@ from backend.intake.model import Missing, Reads, Rows, Writes
 from backend.intake.store_memory import MemorySession, MemoryStore
 from backend.jobs.model import Need, UserRow
 from backend.ledger.model import FUNDING, PRINTING, UNASSIGNED, Account
+from tests.simulation import access
+from tests.simulation.access import AccessTables
 from tests.simulation.kernel import GONE, Kernel, Machine, Network, Process
 
 IDLE_S = 1.0
@@ -39,6 +41,9 @@ class Watcher(Protocol):
     def took_over(self, term: int, holder: str) -> None: ...
 
     def led(self, term: int, holder: str) -> None: ...
+
+    @property
+    def access(self) -> access.Watcher: ...
 
 
 @dataclass
@@ -78,6 +83,7 @@ class Database(Process):
     def __init__(self, kernel: Kernel, machine: Machine, watcher: Watcher) -> None:
         super().__init__(kernel, "database", machine)
         self.store = MemoryStore(machine.now_ms)
+        self.access = AccessTables(machine.now_ms, watcher.access)
         self.lease = Lease()
         self.watcher = watcher
         self._held_by: Transaction | None = None

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from backend.intake.model import NO_LIMITS, Body, Limits, Money
 
-HEDY: Final = "given by hedy"
+CLERKS: Final = ("hedy", "ivo")  # of the help desk: they log in
 LIMITS: Final = Limits(each=2_500, day=4_500)
+_BY: Final = "given by "
 
 
 class Giver(NamedTuple):
@@ -17,10 +18,21 @@ class Giver(NamedTuple):
     limits: Limits
 
 
+def by(clerk: str) -> str:
+    """The comment of a command that this clerk gives."""
+    return f"{_BY}{clerk}"
+
+
+def clerk_of(body: Body) -> str:
+    """The clerk who gives this, "" where it is somebody else."""
+    name = body.comment.removeprefix(_BY) if isinstance(body, Money) else ""
+    return name if name in CLERKS else ""
+
+
 def giver(body: Body) -> Giver:
     """Some of the commands that move money by hand are given by somebody of the help desk, who has limits."""
     if not isinstance(body, Money):
         return Giver("simulation", "", NO_LIMITS)
-    if body.comment == HEDY:
-        return Giver("helpdesk:hedy", "helpdesk", LIMITS)
+    if clerk := clerk_of(body):
+        return Giver(f"helpdesk:{clerk}", "helpdesk", LIMITS)
     return Giver("admin:ann", "admin", NO_LIMITS)

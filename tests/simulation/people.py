@@ -1,4 +1,5 @@
-"""People and programs that move money beside printing: adjustments, set balances, limits; and a troublemaker.
+"""People and programs that move money beside printing: adjustments, set balances, limits; and a troublemaker. Some of
+them log in to do so.
 
 Each command gets its id before it is sent and is asked for under that id until somebody answers, as every client does.
 The troublemaker sends what others have sent once more, to any server, and uses old ids for other content.
@@ -11,8 +12,11 @@ import msgspec
 from backend.intake.model import Body, EndHold, Expire
 from backend.wire.messages import Adjust, Authorise, CommandId, Report
 from backend.wire.pricing import Printed
-from tests.simulation.auditor import Auditor, Broken
+from tests.simulation.auditor import Auditor
+from tests.simulation.clerks import Admin, Caller, Clerk
 from tests.simulation.client import Client, Reply
+from tests.simulation.errors import Broken
+from tests.simulation.giver import CLERKS, clerk_of
 from tests.simulation.kernel import Kernel, Machine, Network, Process
 from tests.simulation.server import Answered, Server
 
@@ -21,13 +25,22 @@ class Desk(Process):
     """The help desk's program."""
 
     def __init__(
-        self, kernel: Kernel, machine: Machine, network: Network, servers: Sequence[Server], auditor: Auditor
+        self,
+        kernel: Kernel,
+        machine: Machine,
+        network: Network,
+        servers: Sequence[Server],
+        auditor: Auditor,
+        admin_token: str,
     ) -> None:
         super().__init__(kernel, "desk", machine)
         self._auditor = auditor
         self._client = Client(self, network, servers, self._heard)
         self._providers: dict[str, int] = {}
         self.open: dict[str, Body] = {}
+        caller = Caller(self, network, servers)
+        self.clerks = {name: Clerk(name, caller, auditor.access) for name in CLERKS}
+        self.admin = Admin(caller, admin_token)
 
     def provider_of(self, body: Body, provider_id: int) -> None:
         """Whose command it is: a replay has to say the same."""
@@ -65,9 +78,39 @@ class Desk(Process):
 
         self.after(0.0, send)
 
+    @property
+    def is_quiet(self) -> bool:
+        return not self.open and not self.admin.busy and not any(clerk.busy for clerk in self.clerks.values())
+
+    def abuse(self, body: Adjust, token: str, server: Server) -> None:
+        """Somebody has kept a clerk's token and uses it, whether or not it is ended."""
+        self._auditor.send(body)
+        clerk = self.clerks[clerk_of(body)]
+        self.tell(f"gives {_brief(body)} by an old token to {server.name}")
+
+        def send() -> None:
+            self._client.ask_one(body.command_id, server.name, self._by_token(body, clerk, token))
+
+        self.after(0.0, send)
+
     async def _until_answered(self, body: Body) -> None:
         while body.command_id in self.open:
-            await self._client.call(body.command_id, self._request(body, 0), timeout_s=5.0, patient=True)
+            await self.ask(body)
+
+    async def ask(self, body: Body) -> Answered | None:
+        """Ask the servers for this command, as whoever gives it."""
+        clerk = self.clerks.get(clerk_of(body))
+        if clerk is None:
+            return await self._client.call(body.command_id, self._request(body, 0), timeout_s=5.0, patient=True)
+        token = await clerk.token_now()
+        request = self._by_token(body, clerk, token)
+        answered = await self._client.call(body.command_id, request, timeout_s=5.0, patient=True)
+        if answered is not None and answered.kind == "refused":
+            clerk.refused(token)
+        return answered
+
+    def _by_token(self, body: Body, clerk: Clerk, token: str) -> Callable[[Server, Reply], None]:
+        return lambda server, reply: server.give(body, token, clerk.address, reply)
 
     def _ask_one(self, label: str, server: Server, body: Body) -> None:
         self._client.ask_one(label, server.name, self._request(body, self._providers.get(body.command_id, 0)))

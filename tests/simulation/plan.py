@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from backend.wire.messages import OfflinePolicy, PartialCharge
+from tests.simulation.giver import CLERKS
 
 USERS: Final = {"ada": (False, 0), "bob": (True, 0), "cleo": (True, 3000), "dan": (True, 0)}  # restricted, overdraft
 BALANCES: Final = {"ada": 0, "bob": 6_000, "cleo": 1_000, "dan": 2_500}
 GUESTS: Final = ("eve",)  # known to nobody before they print
 PRICES: Final = {"red": 500, "blue": 120}
 STEPS: Final = 500
+ACCESS: Final = ("clerk",) * 5 + ("log-out", "guess") * 2 + ("mistype", "new-password", "disable", "role", "reset")
 POLICIES: Final = ("allow", "allow", "allowance", "hold")
 
 FAULTS: Final = (
@@ -87,6 +89,7 @@ def make(seed: int, steps: int = STEPS) -> Plan:
         *_prints(rng, steps, providers, any(rule.hold_jobs for rule in rules)),
         *_money(rng, steps),
         *_faults(rng, steps, servers, providers),
+        *_access(random.Random(f"plan of log-ins {seed}"), steps, servers),
     ]
     return Plan(
         seed=seed,
@@ -154,6 +157,26 @@ def _money(rng: random.Random, steps: int) -> list[Item]:
         )
         number = rng.choice((-3000, -1000, -500, 500, 2000, 700))
         items.append(Item(step, what, name=user, number=number, flag=rng.random() < 0.5))
+    return items
+
+
+def _access(rng: random.Random, steps: int, servers: int) -> list[Item]:
+    """What those do who log in, and what is done to them; most of it by one of them, so that it meets. Some seeds have
+    faults that hurt just these: servers that stand still, the primary's clock set."""
+    if rng.random() < 0.3:
+        return []
+    items, favourite = [], rng.choice(CLERKS)
+    for _ in range(rng.randint(2, 12)):
+        step, what = rng.randint(1, steps), rng.choice(ACCESS)
+        clerk = favourite if rng.random() < 0.7 else rng.choice(CLERKS)
+        number = rng.choice((3, 6, 9, 12)) if what == "guess" else rng.choice((-700, 300, 900))
+        seconds, flag = rng.uniform(0.5, 8.0), rng.random() < 0.6
+        items.append(Item(step, what, clerk, rng.choice((*USERS,)), number, seconds, flag))
+    if rng.random() < 0.2:
+        items.append(Item(rng.randint(steps // 2, steps), "jump", "database", number=rng.choice((-3600, 3600))))
+    for _ in range(rng.choice((0, 0, 1, 3))):
+        server = f"server{rng.randint(1, servers)}"
+        items.append(Item(rng.randint(20, steps), "stop-server", server, seconds=rng.uniform(6.0, 30.0)))
     return items
 
 

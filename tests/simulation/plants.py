@@ -26,6 +26,7 @@ from provider.journal import record as records
 from provider.uplink import machine as uplink
 from provider.uplink import messages
 from tests.simulation import backend, database, journal, people
+from tests.simulation import plants_access as access
 from tests.simulation import provider as daemon
 from tests.simulation.disk import Disk, File
 
@@ -330,7 +331,7 @@ def _retry_with_a_new_id(patch: Patch) -> None:
     until = people.Desk._until_answered
 
     async def anew(self: people.Desk, body: Any) -> None:
-        answered = await self._client.call(body.command_id, self._request(body, 0), timeout_s=5.0, patient=True)
+        answered = await self.ask(body)
         if answered is None:
             self.open.pop(body.command_id, None)
             body = change(body, command_id=people.new_id(self.kernel))
@@ -476,4 +477,14 @@ PLANTS = (
     Plant("messages-not-synced", "disk", _messages_not_synced),
     Plant("lock-not-inherited", "disk", _lock_not_inherited),
     Plant("retry-with-a-new-id", "client", _retry_with_a_new_id),
+    Plant("ended-token-honoured", "access.remembered", access.ended_token_honoured),
+    Plant("age-of-the-answer", "access.remembered", access.age_of_the_answer),
+    Plant("tokens-outlive-a-change", "access.operators", access.tokens_outlive_a_change),
+    Plant("attempt-not-counted", "access.operators", access.attempt_not_counted),
+    Plant("old-password-lets-in", "access.operators", access.old_password_lets_in),
+    Plant("log-in-not-noted", "access.operators", access.log_in_not_noted),
+    Plant("limits-forgotten", "access.service", access.limits_forgotten),
+    Plant("strangers-lock-out", "access.attempts", access.strangers_lock_out),
+    Plant("clock-set-back-locks-out", "access.attempts", access.clock_set_back_locks_out),
+    Plant("done-though-it-stood-still", "intake", access.done_though_it_stood_still),
 )

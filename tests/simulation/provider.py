@@ -39,9 +39,10 @@ from provider.journal.runs import (
 from provider.service import JUST_BEFORE_MS
 from provider.uplink import messages
 from provider.uplink.machine import Outbox, Parcel
-from tests.simulation.auditor import Auditor, Broken
+from tests.simulation.auditor import Auditor
 from tests.simulation.backend import Backend, Connection, Inner
 from tests.simulation.client import Client, Reply
+from tests.simulation.errors import Broken
 from tests.simulation.journal import Journal
 from tests.simulation.kernel import Network, Process
 from tests.simulation.people import Desk

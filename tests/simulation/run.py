@@ -11,7 +11,7 @@ from backend.jobs.model import Job, Mark, mark_names
 from backend.ledger.model import FUNDING, PRINTING, Kind
 from backend.wire.messages import Printing
 from backend.wire.pricing import SimpleCost
-from tests.simulation.auditor import Broken
+from tests.simulation.errors import Broken
 from tests.simulation.people import replayable
 from tests.simulation.plan import PRICES, Plan
 from tests.simulation.printing import Site
@@ -51,6 +51,8 @@ def simulate(plan: Plan) -> Outcome:
 
         outcome.fault = "".join(traceback.format_exception(error)[-4:])
         outcome.promise = type(error).__name__
+    finally:
+        world.database.access.close()
     outcome.steps, outcome.seconds = world.kernel.steps, world.kernel.now
     outcome.digest, outcome.story = world.kernel.digest, list(world.kernel.story)
     return outcome
@@ -72,6 +74,7 @@ def _quieten(world: World) -> None:
             kernel.run_one()
             world.audit()
         world.release_all()
+        world.settle_access()
         if world.is_quiet:
             return
         if kernel.now - begun_s > QUIET_S or kernel.steps - begun > QUIET_STEPS:
@@ -80,6 +83,7 @@ def _quieten(world: World) -> None:
 
 def _restless(world: World) -> str:
     reasons = [f"the desk waits for {list(world.desk.open)}"] if world.desk.open else []
+    reasons += [f"{clerk.name} is at it" for clerk in world.desk.clerks.values() if clerk.busy or not clerk.token]
     for site in world.sites:
         daemon = site.daemon
         stages = [(state.stage, state.record.title, state.record.phase) for state in daemon.states.values()]
@@ -103,6 +107,8 @@ def _last_word(world: World, outcome: Outcome) -> None:
     if faults:
         raise Broken("P8", "; ".join(map(str, faults)))
     world.auditor.final(world.database.store)
+    world.auditor.access.final(world.database.access)
+    access = world.auditor.access.counts
     sheets = sum(len(site.printer.tray) for site in world.sites)
     outcome.counts = {
         "sheets": sheets,
@@ -112,6 +118,11 @@ def _last_word(world: World, outcome: Outcome) -> None:
         "refunds": world.auditor.done.get("refund", 0),
         "undone": world.auditor.done.get("reverse", 0),
         "limited": world.auditor.done.get("limited", 0),
+        "log-ins": access["log-ins"],
+        "passwords refused": access["wrong"],
+        "made to wait": access["waits"],
+        "tokens refused": access["turned away"],
+        "done by token": access["acted"],
         "excused": world.excused,
         "by rule": world.by_rule,
         "held": world.auditor.held,

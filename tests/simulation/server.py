@@ -5,17 +5,23 @@ pure cores: `intake.batch` with `fold`, `cluster.machine`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from backend.access.model import MONEY
+from backend.access.tokens import TokenCache
+from backend.api.problems import ApiProblem
+from backend.api.reading import authenticate
 from backend.cluster import machine
+from backend.db.errors import DatabaseAway
 from backend.intake import batch
 from backend.intake.errors import BatchRejected, ConnectionFault
-from backend.intake.model import Body, EndHold, Expire, Missing, Policy, command
+from backend.intake.model import Body, EndHold, Expire, Limits, Missing, Policy, command
 from backend.wire.messages import Ledger
+from tests.simulation.access import Access, AccessDesk, Host, scope_of
 from tests.simulation.database import Database, DatabaseSession, Reply
-from tests.simulation.giver import giver
+from tests.simulation.giver import Giver, giver
 from tests.simulation.kernel import GONE, Future, Kernel, Machine, Network, Process
 
 LANES = 2
@@ -31,7 +37,8 @@ HELD_MS = 4_000
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """What a client hears: "answer" with its JSON, or "conflict", "unavailable", "unknown", "rejected"."""
+    """What a client hears: "answer" with its JSON, or "conflict", "unavailable", "unknown", "rejected", "refused" (who
+    is not known). An operation's answer is HTTP's status, for how many seconds one is to wait, and the JSON."""
 
     kind: str
     answer: str = ""
@@ -40,8 +47,7 @@ class Answered(msgspec.Struct, frozen=True):
 class _Entry:
     __slots__ = ("command", "deadline_s", "reply", "unknown")
 
-    def __init__(self, body: Body, provider_id: int, reply: Reply, deadline_s: float) -> None:
-        by = giver(body)
+    def __init__(self, body: Body, provider_id: int, reply: Reply, deadline_s: float, by: Giver) -> None:
         self.command = command(body, by.actor, provider_id, role=by.role, limits=by.limits)
         self.reply = reply
         self.deadline_s = deadline_s
@@ -82,6 +88,7 @@ class Server(Process):
         self._waiting.clear()
         self._idle.clear()
         self._down = True
+        self._access = AccessDesk(Host(self, self._database.access, self._ask, self._database.change))
         for lane in range(LANES):
             self.spawn(self._lane(DatabaseSession(self._network, self, self._database, lane)))
         self.spawn(self._lease())
@@ -95,12 +102,12 @@ class Server(Process):
 
     # ------------------------------------------------------------ the intake
 
-    def submit(self, body: Body, provider_id: int, reply: Reply) -> None:
+    def submit(self, body: Body, provider_id: int, reply: Reply, by: Giver | None = None) -> None:
         """A command has come."""
         if self._down:
             reply(Answered("unavailable"))
             return
-        self._waiting.append(_Entry(body, provider_id, reply, self.monotonic_s() + DEADLINE_S))
+        self._waiting.append(_Entry(body, provider_id, reply, self.monotonic_s() + DEADLINE_S, by or giver(body)))
         self._wake()
 
     def _wake(self) -> None:
@@ -117,8 +124,15 @@ class Server(Process):
                 self._idle.append(future)
                 await future
             else:
-                entries, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                await self._run(session, entries)
+                await self._run(session, self._take())
+
+    def _take(self) -> list[_Entry]:
+        """The next batch, without what waited while this server stood still."""
+        taken, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        late = [entry for entry in taken if self.monotonic_s() >= entry.deadline_s]
+        for entry in late:
+            entry.reply(Answered("unavailable"))
+        return [entry for entry in taken if entry not in late]
 
     async def _probe(self, session: DatabaseSession) -> None:
         answer = self._network.call(self, self._database, lambda reply: reply(True), once=True)
@@ -131,15 +145,14 @@ class Server(Process):
 
     async def _run(self, session: DatabaseSession, entries: list[_Entry]) -> None:
         tries = 0
-        while True:
+        while entries:
             try:
                 outcomes = await batch.run(session, [entry.command for entry in entries], self._policy, self._provide)
                 entries = self._deliver(entries, outcomes)
             except ConnectionFault as fault:
                 entries = self._after_fault(entries, fault)
-            if not entries:
-                return
-            await self.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+            if entries:
+                await self.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
 
     def _deliver(self, entries: list[_Entry], outcomes: list[batch.Outcome]) -> list[_Entry]:
@@ -184,6 +197,31 @@ class Server(Process):
         answer = self._network.call(self, self._database, request, once=True)
         await self.first([answer], 3.0)
         return answer.value if answer.done else GONE
+
+    # ------------------------------------------------------------ people who log in
+
+    def give(self, body: Body, token: str, address: str, reply: Reply) -> None:
+        """A command of somebody who logged in has come."""
+        self.spawn(self._admit(body, token, address, reply))
+
+    async def _admit(self, body: Body, token: str, address: str, reply: Reply) -> None:
+        try:
+            who = await authenticate(scope_of(token, address), cast(TokenCache, self._access.tokens), MONEY)
+        except (ApiProblem, DatabaseAway) as error:
+            self.effect()
+            reply(Answered("unavailable" if isinstance(error, DatabaseAway) else "refused"))
+            return
+        self._database.access.watcher.admitted(body.command_id)
+        self.submit(body, 0, reply, Giver(who.actor, who.role, Limits(who.limit_each, who.limit_day)))
+
+    def access(self, asked: Access, address: str, reply: Reply) -> None:
+        """Somebody logs in or out, or changes who may."""
+        self.spawn(self._serve(asked, address, reply))
+
+    async def _serve(self, asked: Access, address: str, reply: Reply) -> None:
+        status, content, retry_s = await self._access.serve(asked, address)
+        self.effect()
+        reply(Answered("answer" if status < 500 else "unavailable", f"{status} {retry_s} {content.decode()}"))
 
     # ------------------------------------------------------------ heartbeats of providers
 

@@ -10,6 +10,7 @@ MOST_SEEDS = 4000
 QUICK = (
     "replay-decided-anew", "attempt-ignored", "leads-without-end", "exit-code-believed", "retry-with-a-new-id",
     "undone-as-often-as-asked", "limit-of-the-day-by-batch", "refund-beyond-the-charge",
+    "ended-token-honoured", "attempt-not-counted",
 )  # fmt: skip
 QUICK_SEEDS = 100
 

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from backend.intake.model import Cancel, Refund, Release, Reverse, Tick
 from backend.jobs.model import QueueRow
 from backend.ledger.rules import REVERSIBLE
-from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
+from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance, SetOperator
+from tests.simulation.access import password_of
 from tests.simulation.auditor import Auditor
 from tests.simulation.backend import Backend, Inner
+from tests.simulation.clerks import Clerk, Stranger
 from tests.simulation.database import Database
 from tests.simulation.disk import Disk
-from tests.simulation.giver import HEDY
+from tests.simulation.giver import CLERKS, by
 from tests.simulation.kernel import Kernel, Machine, Network, Process
 from tests.simulation.people import Desk, new_id, replayable
 from tests.simulation.plan import BALANCES, PRICES, USERS, Item, Plan
@@ -18,6 +20,8 @@ from tests.simulation.printer import Printer
 from tests.simulation.printing import Cupsd, Site
 from tests.simulation.provider import Daemon
 from tests.simulation.server import Server
+
+ABUSE_S = 25.0  # by then the last try has come to an end
 
 
 class World:
@@ -36,13 +40,17 @@ class World:
             Server(kernel, name, self._machine(name), self.network, self.database, plan.create_users, self.auditor.send)
             for name in (f"server{number + 1}" for number in range(plan.servers))
         ]
-        self.desk = Desk(kernel, self._machine("desk"), self.network, self.servers, self.auditor)
+        admin_token = self.database.access.admin_token
+        self.desk = Desk(kernel, self._machine("desk"), self.network, self.servers, self.auditor, admin_token)
+        self.stranger = Stranger(kernel, "stranger", self._machine("stranger"))
+        self.stranger.prepare(self.network, self.servers, self.auditor.access)
         self.sites = [self._site(number) for number in range(1, plan.providers + 1)]
         self.wishes: list[tuple[Site, str, Item]] = []
         self.printings: dict[str, str] = {}
         self.canceled: dict[str, None] = {}
         self.excused = 0
         self.by_rule = 0
+        self._abusers = 0  # who try a clerk's token just now
         self._at = 0
         self._healed = False
 
@@ -83,7 +91,7 @@ class World:
     def fixtures(self) -> list[Process]:
         """What an administrator's init would start again."""
         sites = [process for site in self.sites for process in (site.cupsd, site.daemon)]
-        return [self.database, *self.servers, self.desk, *sites]
+        return [self.database, *self.servers, self.desk, self.stranger, *sites]
 
     def _step(self, step: int) -> None:
         items = self.plan.items
@@ -113,7 +121,9 @@ class World:
     @property
     def is_quiet(self) -> bool:
         return (
-            not self.desk.open
+            self.desk.is_quiet
+            and not self.stranger.busy
+            and not self._abusers
             and all(self._is_site_quiet(site) for site in self.sites)
             and not any(account.debits_pending for account in self.database.store.accounts.values())
         )
@@ -140,6 +150,14 @@ class World:
             "misuse": self._misuse,
             "stale": self._stale,
             "alter": self._alter,
+            "clerk": self._clerk,
+            "mistype": lambda item: self._acts(item).act(self._acts(item).mistype),
+            "log-out": self._log_out,
+            "new-password": self._new_password,
+            "disable": self._disable,
+            "role": self._role,
+            "reset": self._reset,
+            "guess": lambda item: self.stranger.guess(item.name, item.number),
             "jam": self._jam,
             "kill-server": self._kill,
             "stop-server": self._stop,
@@ -232,7 +250,7 @@ class World:
 
     def _by(self) -> str:
         """Whoever gives the next command."""
-        return HEDY if self.kernel.chance(0.5) else ""
+        return by(self.kernel.rng.choice(CLERKS)) if self.kernel.chance(0.5) else ""
 
     def _refund(self, item: Item) -> None:
         """All of a job, an amount, or some pages: the plan says which; with the flag it is asked twice at once."""
@@ -290,6 +308,69 @@ class World:
         for site, title, _ in self.wishes[item.number % 10 :]:
             site.cupsd.alter(title, int(item.seconds))
 
+    # ------------------------------------------------------------ who logs in
+
+    def _acts(self, item: Item) -> Clerk:
+        return self.desk.clerks[item.name]
+
+    def _clerk(self, item: Item) -> None:
+        self.desk.give(self._by_clerk(item))
+
+    def _by_clerk(self, item: Item) -> Adjust:
+        command_id, user = new_id(self.kernel), item.other or "ada"
+        return Adjust(command_id=command_id, user_name=user, amount=item.number or 1, comment=by(item.name))
+
+    def _log_out(self, item: Item) -> None:
+        """With the flag somebody has kept the token, and tries it for a while."""
+        clerk = self._acts(item)
+        token = clerk.token
+        clerk.act(clerk.log_out)
+        if token and item.flag:
+            self._abuse(item, token)
+
+    def _abuse(self, item: Item, token: str) -> None:
+        self._abusers += 1
+        for after_s in (0.5, 4.0, 6.0, 9.0):
+            server = self.kernel.rng.choice(self.servers)
+            self._later(after_s, lambda server=server: self.desk.abuse(self._by_clerk(item), token, server))  # type: ignore[misc]
+        self._later(ABUSE_S, self._end_abuse)
+
+    def _end_abuse(self) -> None:
+        self._abusers -= 1
+
+    def _new_password(self, item: Item) -> None:
+        clerk = self._acts(item)
+        clerk.act(clerk.change_password, f"{item.name}'s password of step {item.step}")
+
+    def _disable(self, item: Item) -> None:
+        """For a while; whoever has kept the token tries it when its owner may log in again."""
+        clerk = self._acts(item)
+        self.desk.admin.set(clerk, SetOperator(disabled=True))
+        self._later(item.seconds, lambda: self.desk.admin.set(clerk, SetOperator(disabled=False)))
+        token = clerk.token
+        if token and item.flag:
+            self._later(item.seconds, lambda: self._abuse(item, token))
+
+    def _role(self, item: Item) -> None:
+        clerk = self._acts(item)
+        self.desk.admin.set(clerk, SetOperator(role="auditor"))
+        self._later(item.seconds, lambda: self.desk.admin.set(clerk, SetOperator(role="helpdesk")))
+
+    def _reset(self, item: Item) -> None:
+        self.desk.admin.set(self._acts(item), SetOperator(password=f"{item.name}'s of step {item.step}"))
+
+    def settle_access(self) -> None:
+        """Once the faults are over the administrator sees who may not log in: a server that was stopped may have done
+        late what had been undone."""
+        if self.desk.admin.busy:
+            return
+        for row in self.database.access.people():
+            clerk = self.desk.clerks[row.name]
+            if row.disabled or row.role != "helpdesk":
+                self.desk.admin.set(clerk, SetOperator(disabled=False, role="helpdesk"))
+            if password_of(row.password_hash) not in clerk.passwords:
+                clerk.hear_of(password_of(row.password_hash))
+
     # ------------------------------------------------------------ faults
 
     def _later(self, seconds: float, undo: Callable[[], None]) -> None:
@@ -326,6 +407,8 @@ class World:
     def _jump(self, item: Item) -> None:
         self.kernel.tell(item.name, f"has its clock set by {item.number} s")
         self.machines[item.name].jumped_s += item.number
+        if item.name == "database":
+            self.auditor.access.clock_jumped()
 
     def _part(self, item: Item, part: str) -> Process | None:
         site = next(site for site in self.sites if site.name == item.name)

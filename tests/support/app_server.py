@@ -56,9 +56,10 @@ class AppServer:
     def stop(self) -> None:
         self.process.stop()
 
-    def command(self, *words: str) -> str:
-        """The last line of what `inkeeper-server WORDS` answers. Raises Failed where it ends badly."""
-        done = run([*self.program, "--config", self.config, *words], env=self.environment, timeout_s=120)
+    def command(self, *words: str, typed: str = "") -> str:
+        """The last line of what `inkeeper-server WORDS` answers, with `typed` on its stdin. Raises Failed where it ends
+        badly."""
+        done = run([*self.program, "--config", self.config, *words], env=self.environment, timeout_s=120, typed=typed)
         lines = done.stdout.strip().splitlines()
         return lines[-1] if lines else ""
 

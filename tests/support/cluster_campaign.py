@@ -1,5 +1,8 @@
 """One run of the whole cluster: load, one nemesis after another, everything healed, and what came of all of it.
 
+On one queue jobs wait to be released, and somebody releases them or takes them back; on another they wait while no
+server answers. Somebody gives back what jobs cost, and undoes some of that; somebody logs in, rightly and wrongly.
+
 Rounds are chosen by the seed: in each, one nemesis of servers or database and often one of printing beside it. The
 outside checker knows only what lies in the printers' spools, what was acknowledged, and the ledger. The time away of a
 nemesis is the longest time without one acknowledged command from its strike until every client was answered after it
@@ -7,6 +10,8 @@ was healed; a wait is how long one command took; a decision's wait is what the p
 the document's analysis.
 """
 
+import asyncio
+import contextlib
 import itertools
 import random
 import re
@@ -16,17 +21,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from backend.checker.check import check, check_growth
 from backend.checker.model import Findings, Ledger
-from backend.wire.messages import ClusterEvent
+from backend.client.client import ApiClient
+from backend.wire.messages import ClusterEvent, QueueList, SetQueue
 from tests.support.command_traffic import CommandTraffic
+from tests.support.login_desk import LoginDesk
 from tests.support.machines import Machines
 from tests.support.nemeses import NEMESES, Heal, Nemesis
 from tests.support.print_traffic import EDGE, FREE, PrintTraffic
-from tests.support.processes import wait_until
+from tests.support.processes import Failed, run, wait_until
+from tests.support.refund_desk import RefundDesk
+from tests.support.release_station import ReleaseStation
 from tests.support.site import PRICE
 
 ADJUSTED = ("ann", "bob", "carl")  # users of scripts; some of those who print are adjusted too
+RULES = {"green": SetQueue(offline_policy="hold"), "grey": SetQueue(hold_jobs=True)}
+LOGGED_IN = ("log-ins right", "log-ins wrong", "log-ins known")
 PRINT_PAUSE_S = 1.0
 WHOLE_S = 180.0
 QUIET_S = 240.0
@@ -64,6 +77,7 @@ class Outcome:
     commands: int
     unanswered: int
     offline: int
+    people: dict[str, int]  # what was done at the desks: released, canceled, refunded, undone, log-ins of each kind
     waits_ms: list[int]  # of print jobs for their decision, while a nemesis struck
 
 
@@ -95,6 +109,14 @@ class ClusterCampaign:
         self._add_users()
         self.commands = CommandTraffic(machines.urls, token, rpcs, (*ADJUSTED, "rita", "fay"), seed)
         self.printing = PrintTraffic([*machines.print_servers.values()], folder, seed, PRINT_PAUSE_S)
+        helpdesk = machines.first.command("token", "create", "--role", "helpdesk", "--name", "desk")
+        password = f"password {seed}"
+        words = ("operator", "create", "--role", "helpdesk", "--name", "maria")
+        machines.first.command(*words, typed=f"{password}\n")
+        self.station = ReleaseStation(machines.urls, helpdesk, seed)
+        self.refunds = RefundDesk(machines.urls, helpdesk, seed)
+        self.logins = LoginDesk(machines.urls, "maria", password)
+        asyncio.run(_set_rules(machines.urls, token))
         self.struck: list[Struck] = []
         self.waits_ms: list[int] = []
         self._kills = 0  # of backends and cupsds: CUPS may give a job up then
@@ -112,14 +134,15 @@ class ClusterCampaign:
         """Rounds until this time of the monotonic clock, then rest."""
         before = self.machines.ledger()
         self.commands.start()
-        self.printing.start()
-        try:
-            self.commands.wait_answered("the start")
-            while time.monotonic() < until_s:
-                self._round(next(script))
-        finally:
-            self.printing.stop()
-        self._come_to_rest()
+        with self.refunds, self.station, self.logins:
+            self.printing.start()
+            try:
+                self.commands.wait_answered("the start")
+                while time.monotonic() < until_s:
+                    self._round(next(script))
+            finally:
+                self.printing.stop()
+            self._come_to_rest()
         self.commands.stop()
         again = self.commands.again(AGAIN)
         return self._judge(before, self.machines.ledger(), again)
@@ -182,17 +205,33 @@ class ClusterCampaign:
         self.machines.cluster.wait_whole(WHOLE_S)
         for server in self.machines.servers.values():
             server.wait()
-        wait_until(self.machines.is_quiet, QUIET_S, "the print servers to be quiet", 0.5)
+        try:
+            wait_until(self.machines.is_quiet, QUIET_S, "the print servers to be quiet", 0.5)
+        except Failed as failure:
+            raise Failed(f"{failure}: {self._restless()}") from failure
         self.commands.wait_answered("everything")
+
+    def _restless(self) -> str:
+        """What each print server still has to do, by its own words and cupsd's."""
+        told = [f"released {sorted(self.station.released)[-9:]}, taken back {sorted(self.station.canceled)}"]
+        for name, place in self.machines.print_servers.items():
+            waiting = run(["lpstat", "-W", "not-completed", "-o", "-l"], env=place.cupsd.env, check=False).stdout
+            runs = [path.name for path in (place.state_dir / "runs").glob("*.run")]
+            told.append(f"{name}: runs {runs}\n{waiting}\n{place.provider_command('status', check=False)}")
+        return "\n".join(told)
 
     # ------------------------------------------------ what came of it
 
     def _judge(self, before: Ledger, after: Ledger, again: list[str]) -> Outcome:
-        sent = list(self.printing.sent)
+        sent = [replace(wish, canceled=wish.key in self.station.canceled) for wish in self.printing.sent]
         findings = check(self.machines.printed(), sent, after, self.machines.prices, commands=self.commands.commands())
         faults = [*map(str, check_growth(before, after)), *again]
         faults += _history_faults(self.commands.history(), self.commands)
-        denied = {job.title for job in after.jobs if job.state == "denied"}
+        given_back = {job.job_id: job.refunded for job in after.jobs if job.refunded}
+        told = {job_id: case.net for job_id, case in self.refunds.cases.items() if case.net}
+        if given_back != told:
+            faults.append(f"P7 given back by the ledger {given_back}, by the answers {told}")
+        denied = {job.title for job in after.jobs if job.state == "denied"} | self.station.canceled
         vanished = [
             wish.key
             for wish in sent
@@ -210,8 +249,28 @@ class ClusterCampaign:
             commands=len(self.commands.told) + len(self.commands.calls),
             unanswered=len(self.commands.refusals),
             offline=sum("offline" in job.marks for job in after.jobs),
+            people=self._people(),
             waits_ms=sorted(self.waits_ms),
         )
+
+    def _people(self) -> dict[str, int]:
+        cases = self.refunds.cases.values()
+        return {
+            "released": len(self.station.released),
+            "taken back": len(self.station.canceled),
+            "refunded": sum(case.refunded is not None and not case.refunded.code for case in cases),
+            "undone": sum(case.undone is not None and not case.undone.code for case in cases),
+            **{f"log-ins {kind}": count for kind, count in sorted(self.logins.counts.items())},
+        }
+
+
+async def _set_rules(urls: Sequence[str], token: str) -> None:
+    async with contextlib.aclosing(ApiClient(urls, token)) as client:
+        found = await client.call("GET", "queues", None, QueueList, timeout_s=20, patient=True)
+        for queue in found.queues:
+            if queue.name in RULES:
+                path = f"queues/{queue.queue_id}"
+                await client.call("POST", path, RULES[queue.name], QueueList, timeout_s=20, patient=True)
 
 
 def _history_faults(history: Sequence[ClusterEvent], traffic: CommandTraffic) -> list[str]:
@@ -233,6 +292,7 @@ def text(seed: int, outcome: Outcome) -> str:
     """The run in lines for people."""
     lines = [f"seed {seed}: {outcome.jobs} jobs ({outcome.offline} decided without a server), "]
     lines[0] += f"{outcome.commands} commands, {outcome.unanswered} calls without an answer"
+    lines.append("  " + ", ".join(f"{count} {what}" for what, count in outcome.people.items()))
     lines += [f"  {one.name} ({one.victim}): away {one.away_s:.2f} s" for one in outcome.struck]
     waits = outcome.waits_ms or [0]
     middle, most = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
@@ -241,6 +301,7 @@ def text(seed: int, outcome: Outcome) -> str:
 
 
 def judge(seed: int, outcome: Outcome) -> None:
-    """Raises AssertionError with all of it where a promise was broken."""
-    if outcome.faults or not outcome.findings.ok:
+    """Raises AssertionError with all of it where a promise was broken, or nobody was at a desk."""
+    idle = not all(outcome.people.get(what) for what in ("released", "refunded", *LOGGED_IN))
+    if outcome.faults or not outcome.findings.ok or idle:
         raise AssertionError(text(seed, outcome))

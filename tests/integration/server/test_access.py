@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from backend.access import attempts, operators, service
+from backend.access import attempts, operators, service, tables
 from backend.access.attempts import Attempts, Tally, wait_ms
 from backend.access.errors import AccessError
+from backend.access.passwords import Passwords, hash_secret
 from backend.base.ids import uuid7
 from backend.db.engine import Database
 from backend.db.migrate import migrate
@@ -117,11 +118,68 @@ def test_guessing_is_slowed_down_and_nobody_is_locked_out(url: str) -> None:
         (Attempts(account=Tally(99, NOW), address=Tally(99, NOW), succeeded_at=NOW - 1000), False),
         (Attempts(pair=Tally(attempts.FREE, NOW), succeeded_at=NOW - 1000), True),
         (Attempts(address=Tally(99, NOW - attempts.WINDOW_MS)), False),
+        (Attempts(address=Tally(99, NOW + attempts.AHEAD_MS)), True),
+        (Attempts(address=Tally(99, NOW + attempts.AHEAD_MS + 1)), False),
+        (Attempts(account=Tally(99, NOW + 3_600_000), pair=Tally(99, NOW + 3_600_000), succeeded_at=1), False),
     ],
 )
 def test_how_long_an_attempt_must_wait(found: Attempts, waits: bool) -> None:
     assert (wait_ms(found, NOW) > 0) is waits
-    assert wait_ms(found, NOW) <= attempts.LONGEST_MS
+    assert wait_ms(found, NOW) <= attempts.LONGEST_MS + attempts.AHEAD_MS
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out(url: str) -> None:
+    """Failures that lie in the future count neither in the sums nor for the pair."""
+
+    async def play(server: Api) -> None:
+        await hire(server)
+        for _ in range(5):
+            assert (await server.refused("POST", "/api/v1/login", wrong(), role=None)).code == "login-refused"
+        assert (await server.refused("POST", "/api/v1/login", wrong(), role=None)).code == "login-delayed"
+        later = sa.update(tables.login_attempt).values(failed_at=tables.login_attempt.c.failed_at + 3_600_000)
+        with server.services.database.connect(writing=True) as conn:
+            conn.execute(later)
+        await log_in(server)
+        with server.services.database.connect(writing=True) as conn:
+            conn.execute(later.values(failures=99, succeeded_at=0))
+        codes = [(await server.refused("POST", "/api/v1/login", wrong("root"), role=None)).code for _ in range(6)]
+        assert codes == ["login-refused"] * 5 + ["login-delayed"], "counted from one again"
+
+    scene(url, play)
+
+
+class SetMeanwhile(Passwords):
+    """The same password is set anew, so many times, each time it was found right."""
+
+    def __init__(self, database: Database, times: int) -> None:
+        super().__init__()
+        self.database = database
+        self.times = times
+
+    async def check(self, secret: str, kept: str) -> bool:
+        right = await super().check(secret, kept)
+        if right and self.times:
+            self.times -= 1
+            with self.database.connect(writing=True) as conn:
+                conn.execute(sa.update(tables.operator).values(password_hash=hash_secret(secret)))
+        return right
+
+
+def test_a_password_that_is_set_again_while_it_is_checked_is_not_called_wrong(url: str) -> None:
+    """An administrator whose answer was lost sets the same one once more."""
+
+    async def play(server: Api) -> None:
+        token = (await hire(server)).token
+        change = ChangePassword(old=PASSWORD, new="another password")
+        server.services.passwords = SetMeanwhile(server.services.database, 1)
+        await log_in(server)
+        server.services.passwords = SetMeanwhile(server.services.database, 99)
+        assert (await server.send("POST", "/api/v1/me/password", change, token=token)).status_code == 401
+        server.services.passwords = SetMeanwhile(server.services.database, 1)
+        await server.ask("POST", "/api/v1/me/password", Caller, change, token=token)
+        await log_in(server, password="another password")
+
+    scene(url, play)
 
 
 def test_whoever_is_disabled_or_gets_another_role_or_password_is_logged_out(url: str) -> None:

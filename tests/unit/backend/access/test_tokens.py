@@ -3,20 +3,26 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from backend.access import service
 from backend.access.errors import EnrolmentRefused
-from backend.access.model import Principal
+from backend.access.model import ADMIN, Principal
+from backend.access.remembered import MAX_KEPT, STALE_S
 from backend.access.settings import KNOWN, SettingInvalid, read_settings, write_setting
 from backend.access.tables import access_token, audit, enrolment
-from backend.access.tokens import MAX_KEPT, STALE_S, TokenCache
+from backend.access.tokens import TokenCache
+from backend.api.operation import Endpoint, operation
+from backend.api.services import Services
 from backend.base.clock import ManualClock
 from backend.db.engine import Database
 from backend.db.errors import DatabaseRefused
 from backend.db.migrate import migrate
+from backend.wire.messages import SetSetting, SettingList
 
 
 @pytest.fixture
@@ -111,6 +117,70 @@ def test_what_was_revoked_is_not_renewed(database: Database) -> None:
         clock.advance(STALE_S)
         assert await cache.principal(stays) is not None
         assert await cache.principal(goes) is None
+
+    asyncio.run(scene())
+
+
+def test_what_was_found_before_the_server_stood_still_lets_nobody_in(database: Database) -> None:
+    async def scene() -> None:
+        clock = ManualClock()
+
+        class StandsStill(Database):
+            """The token is ended, and a minute passes, between a look-up and its answer."""
+
+            async def run(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+                found = await super().run(work, *args, **kwargs)
+                if clock.monotonic_s() == 0:
+                    with self.connect(writing=True) as conn:
+                        conn.execute(sa.update(access_token).values(revoked_at=1))
+                    clock.advance(60)
+                return found
+
+        with database.connect(writing=True) as conn:
+            token = service.create_token(conn, "admin", "a", "test")
+        slow = StandsStill(database.url)
+        assert await TokenCache(slow, clock).principal(token) is None
+        assert clock.monotonic_s() == 60
+        slow.close()
+
+    asyncio.run(scene())
+
+
+def test_a_token_that_ends_while_the_body_comes_does_nothing(database: Database) -> None:
+    """Whoever keeps a request open, its last byte in hand, cannot use it once they are logged out."""
+
+    async def scene() -> None:
+        clock = ManualClock()
+        with database.connect(writing=True) as conn:
+            token = service.create_token(conn, "admin", "a", "test")
+        done: list[SetSetting] = []
+        sent: list[Any] = []
+
+        async def change(services: Services, who: Principal, body: SetSetting) -> SettingList:
+            done.append(body)
+            return SettingList(settings=())
+
+        services: Any = SimpleNamespace(tokens=TokenCache(database, clock), refusing=False)
+        endpoint = Endpoint(operation("POST", "/x", roles=ADMIN)(change), services)
+        ends = [False]
+
+        async def receive() -> dict[str, Any]:
+            if ends[0]:
+                with database.connect(writing=True) as conn:
+                    conn.execute(sa.update(access_token).values(revoked_at=1))
+                clock.advance(STALE_S)
+            return {"type": "http.request", "body": b'{"key": "a.b", "value": "c"}'}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {token}".encode())]
+        scope = {"headers": headers, "path": "/x"}
+        await endpoint(scope, receive, send)
+        assert (sent[0]["status"], len(done)) == (200, 1)
+        ends[0] = True
+        await endpoint(scope, receive, send)
+        assert (sent[2]["status"], len(done)) == (401, 1)
 
     asyncio.run(scene())
 
