@@ -103,6 +103,11 @@ def _states(camera: Photographer) -> set[str]:
     return {str(model.index(row, 0).data()) for row in range(model.rowCount())}
 
 
+def _logged_in(camera: Photographer) -> str:
+    rights = camera.session.store.state.rights
+    return rights.caller.name if rights is not None and rights.caller is not None else ""
+
+
 def photograph_safety(camera: Photographer, system: System) -> None:
     """A person of the help desk logs in and moves money: what is told, also while a server is silent."""
     window, session = camera.window, camera.session
@@ -118,10 +123,12 @@ def photograph_safety(camera: Photographer, system: System) -> None:
     camera.take("log-in-refused")
     pane.password.setText("a password of the pictures")
     pane.connect_button.click()
-    camera.wait("the log-in", lambda: session.desk.why_not() == "")
+    camera.wait("the log-in", lambda: _logged_in(camera) == "maria" and session.desk.why_not() == "")
+    camera.wait("the live page", window.live.isVisible)
     window.actions_["find"].trigger()
     window.people.search.field.setText("wei")
     panel.open_person("wei")
+    camera.wait("the person", window.actions_["adjust"].isEnabled)
     denied: list[int] = []
 
     def found() -> bool:

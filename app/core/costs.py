@@ -11,7 +11,7 @@ from decimal import Decimal, DecimalException
 from typing import Final, Literal
 
 from app.core.facts import OFFLINE_WORDS, PARTIAL_WORDS
-from app.core.viewdata import count_text, money
+from app.core.viewdata import SPACES, count_text, money
 from backend.wire.messages import Ledger, QueueView, SetQueue
 from backend.wire.pricing import (
     MAX_AMOUNT,
@@ -45,7 +45,7 @@ class AmountError(ValueError):
 
 def amount_of(text: str, ledger: Ledger) -> int:
     """What somebody typed as an amount, in minor units. A comma is taken for a point. Raises AmountError."""
-    typed = text.strip().removesuffix(ledger.currency).strip().replace("−", "-")
+    typed = text.strip().removesuffix(ledger.currency).strip().replace("−", "-").translate(SPACES)
     number = typed.replace(",", ".") if typed.count(",") == 1 and "." not in typed else typed
     try:
         value = Decimal(number)

@@ -9,12 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from app.core.viewdata import Tone, count_text, money
+from app.core.viewdata import SPACES, Tone, count_text, money
 from backend.wire.messages import Caller, JobView, Ledger, TransferView, UserView
 from backend.wire.pricing import MAX_AMOUNT, minor_units
 
 REVERSIBLE: Final = frozenset({"adjustment", "set-balance", "refund"})
-SPACES: Final = str.maketrans("", "", "     '’_")
 
 
 class AmountError(ValueError):

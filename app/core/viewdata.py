@@ -68,6 +68,12 @@ MANY: Final = 1000
 
 NO_AMOUNT: Final = "–"
 
+SPACES: Final = str.maketrans("", "", " '’_\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}")
+"""What may stand between the digits that somebody types or pastes."""
+
+GROUPED_FROM: Final = 5
+"""Digits before the point."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -90,10 +96,16 @@ class Indicator:
 
 @lru_cache(maxsize=4096)
 def money(amount: int, ledger: Ledger | None) -> str:
-    """An amount with its currency and a real minus sign; a dash while the ledger's scale is not known yet."""
+    """An amount with its currency and a real minus sign; a dash while the ledger's scale is not known yet. From five
+    digits on they stand in groups of three (ISO 80000-1: a narrow space, for point and comma are decimal signs)."""
     if ledger is None:
         return NO_AMOUNT
-    return money_text(amount, ledger.decimals, ledger.currency).replace("-", "−")
+    number = money_text(amount, ledger.decimals, "")
+    sign, digits = ("−", number[1:]) if number.startswith("-") else ("", number)
+    whole, point, fraction = digits.partition(".")
+    if len(whole) >= GROUPED_FROM:
+        whole = f"{int(whole):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{sign}{whole}{point}{fraction} {ledger.currency}".rstrip()
 
 
 def cluster_text(name: str) -> str:
@@ -217,6 +229,24 @@ def job_remark(job: JobView) -> str:
     if job.code:
         return code_text(job)
     return ", ".join(mark_words(job))
+
+
+SHORT: Final[dict[str, str]] = {
+    "account-limit-reached": "not enough credit",
+    "account-unknown": "no such account",
+    "canceled-by-operator": "by the help desk",
+    "cancel-requested": "is being told",
+    "held-for-release": "to be released",
+    "hold-expired": "not released",
+    "printer-disabled": "queue is off",
+    "user-disabled": "user is off",
+    "user-unknown": "user unknown",
+}
+
+
+def short_remark(job: JobView) -> str:
+    """The same for a narrow column; the whole of it is in the tool tip."""
+    return SHORT.get(job.code) or job_remark(job)
 
 
 def code_text(job: JobView) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 
 from app.core.history import moment_text, moment_tip
 from app.core.printlog import color_text, pages_text, paper_text, sides_text
-from app.core.viewdata import NO_AMOUNT, job_remark, job_tone, job_word, money, why_text
+from app.core.viewdata import NO_AMOUNT, job_tone, job_word, money, short_remark, why_text
 from app.models.jobs import JobsModel
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT
@@ -77,6 +77,6 @@ class LogModel(JobsModel):
             money(job.charged, self._ledger) if job.charged or job.state == "completed" else NO_AMOUNT,
             money(job.refunded, self._ledger) if job.refunded else NO_AMOUNT,
             job_word(job),
-            job_remark(job),
+            short_remark(job),
             job.queue,
         )

@@ -22,7 +22,7 @@ from app.views.listing import REREAD_S, ListPage
 from app.views.onward import Onward
 from backend.wire.messages import AuditList
 
-WIDTHS: Final = {0: 128, 1: 140, 2: 112, 3: 170, 4: 220}
+WIDTHS: Final = {0: 128, 1: 130, 2: 108, 3: 150, 4: 180}
 
 
 class AuditPage(ListPage):

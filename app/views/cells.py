@@ -51,15 +51,16 @@ class CellDelegate(QStyledItemDelegate):
             text = index.data(Qt.ItemDataRole.DisplayRole) or ""
             tone: Tone | None = index.data(TONE)
             rect = QRectF(option.rect).adjusted(PADDING, 0, -PADDING, 0)
-            if tone is not None:
+            flags = index.data(Qt.ItemDataRole.TextAlignmentRole) or (
+                Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            )
+            # A number has its sign, and no room to lose.
+            if tone is not None and not flags & Qt.AlignmentFlag.AlignRight:
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 glyphs.draw(painter, QRectF(rect.x(), rect.center().y() - MARK / 2, MARK, MARK), tone, colors)
                 rect.adjust(MARK + 7, 0, 0, 0)
             muted = bool(index.data(MUTED))
             painter.setPen(QColor(colors.tone(tone) if tone else colors.muted if muted else colors.text))
-            flags = index.data(Qt.ItemDataRole.TextAlignmentRole) or (
-                Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            )
             _elided(painter, rect, str(text), option.font, flags)
         finally:
             painter.restore()

@@ -172,6 +172,7 @@ def _captioned(theme: Theme, caption: str, field: QLineEdit) -> tuple[QWidget, Q
     text = label(theme, caption, bold=True)
     text.setTextFormat(Qt.TextFormat.AutoText)
     text.setBuddy(field)
+    text.setContentsMargins(0, 7, 0, 0)  # nearer to its own field than to the one above
     return text, field
 
 

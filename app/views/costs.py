@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.costs import KINDS, MAX_ROWS, Checked, Draft, Model, Row, check, draft_of, example, same, typed
+from app.models.table import RIGHT
 from app.qt.theme import Theme
 from app.views.parts import (
     dress,
@@ -122,7 +123,11 @@ class CostEditor(QWidget):
     def _standard(self) -> QWidget:
         table = self.table
         table.setAccessibleName("Prices by paper")
-        table.setHorizontalHeaderLabels(["Paper", *KINDS.values()])
+        table.setHorizontalHeaderLabels(["Paper"])
+        for column, text in enumerate(KINDS.values(), start=1):
+            kind = QTableWidgetItem(text)
+            kind.setTextAlignment(RIGHT)
+            table.setHorizontalHeaderItem(column, kind)
         table.setShowGrid(False)
         table.setFont(font(table.font(), 12.5))
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -179,7 +184,9 @@ class CostEditor(QWidget):
             paper.setFlags(Qt.ItemFlag.ItemIsEnabled)
         self.table.setItem(place, 0, paper)
         for column, text in enumerate(found.prices, start=1):
-            self.table.setItem(place, column, QTableWidgetItem(text))
+            price = QTableWidgetItem(text)
+            price.setTextAlignment(RIGHT)
+            self.table.setItem(place, column, price)
 
     def draft(self) -> Draft:
         """What stands in the form."""

@@ -8,7 +8,18 @@ has a name for assistive technology, set here where the text is known.
 from collections.abc import Callable
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -283,7 +294,7 @@ def field_sheet(colors: Colors) -> str:
     QPushButton:default {{ background: {colors.accent}; color: {colors.on_accent}; border-color: {colors.accent}; }}
     QPushButton:default:focus {{ border-color: {colors.text}; }}
     QPushButton:disabled {{ background: {colors.panel}; color: {colors.muted}; border-color: {colors.line}; }}
-    QPushButton[danger="true"] {{ color: {colors.error}; border-color: {colors.error}; }}
+    QPushButton[danger="true"]:enabled {{ color: {colors.error}; border-color: {colors.error}; }}
     """
 
 
@@ -397,11 +408,13 @@ class Table(QTableView):
 
     ROW = 32
     MOST_SHARE = 1.6
+    ROOMY_SHARE = 3.0  # of columns that hold sentences
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
         self._widths: dict[int, int] = {}
         self._left = 0
+        self._roomy: frozenset[int] = frozenset()
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -425,10 +438,13 @@ class Table(QTableView):
         columns.setAccessibleName(f"{name}: columns")
         theme.on_change(self, lambda: self.setStyleSheet(item_view_sheet(theme.colors)))
 
-    def lay_out(self, widths: dict[int, int], stretch: int, left: int = 300) -> None:
-        """Widths by column for a narrow window; wide ones give each more, and one column takes what is left, at least
-        `left` before the others get more."""
+    def lay_out(
+        self, widths: dict[int, int], stretch: int, left: int = 300, roomy: frozenset[int] = frozenset()
+    ) -> None:
+        """Widths by column for a narrow window; wide ones give each more, the `roomy` ones most, and one column takes
+        what is left, at least `left` before the others get more."""
         self._widths = widths
+        self._roomy = roomy
         self._left = left
         header = self.horizontalHeader()
         for column in widths:
@@ -441,14 +457,23 @@ class Table(QTableView):
         if event.oldSize().width() != event.size().width():
             self._share_out()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Where nothing is chosen yet an arrow chooses the row it starts from: Qt's own would step over the first."""
+        arrow = event.key() in (Qt.Key.Key_Down, Qt.Key.Key_Up)
+        if arrow and self.model().rowCount() and not self.selectionModel().hasSelection():
+            self.selectRow(max(0, self.currentIndex().row()))
+            return
+        super().keyPressEvent(event)
+
     def chosen_rows(self) -> list[int]:
         """The rows that are selected, from above."""
         return sorted(index.row() for index in self.selectionModel().selectedRows())
 
     def _share_out(self) -> None:
-        share = max(1.0, min(self.MOST_SHARE, self.width() / (sum(self._widths.values()) + self._left)))
+        share = max(1.0, self.width() / (sum(self._widths.values()) + self._left))
         for column, width in self._widths.items():
-            self.horizontalHeader().resizeSection(column, round(width * share))
+            most = self.ROOMY_SHARE if column in self._roomy else self.MOST_SHARE
+            self.horizontalHeader().resizeSection(column, round(width * min(most, share)))
 
 
 def item_view_sheet(colors: Colors) -> str:

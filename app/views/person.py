@@ -98,7 +98,8 @@ class PersonPanel(QWidget):
 
     def _build(self, theme: Theme) -> None:
         self.jobs_table.setModel(self.jobs)
-        self.jobs_table.lay_out({STATE: 116, QUEUE: 92, IMPRESSIONS: 56, COST: 100, REMARK: 228, AGE: 58}, TITLE, 130)
+        widths = {STATE: 116, QUEUE: 92, IMPRESSIONS: 56, COST: 100, REMARK: 228, AGE: 58}
+        self.jobs_table.lay_out(widths, TITLE, 130, frozenset({REMARK}))
         self.jobs_table.setColumnHidden(USER, True)
         self.transfers_table.setModel(self.transfers)
         self.transfers_table.lay_out({WHEN: 116, WHY: 132, AMOUNT: 116, BALANCE: 116, WHO: 84}, NOTE, 150)

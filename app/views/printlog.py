@@ -77,7 +77,7 @@ class PrintLogPage(ListPage):
         self._asked_at = -REREAD_S
         self._export: Handle | None = None
         self.progress: Progress | None = None
-        self.table.lay_out(WIDTHS, TITLE, left=170)
+        self.table.lay_out(WIDTHS, TITLE, left=170, roomy=frozenset({WHY}))
         self._burst = QTimer(self, singleShot=True, interval=BURST_MS)
         self._burst.timeout.connect(self.reread)
         self._watch = QTimer(self, interval=WATCH_MS)

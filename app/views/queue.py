@@ -66,7 +66,8 @@ class QueueDialog(Form):
         self.say(on if len(self.queues) == 1 else f"{names}, {on}")
         untracked = [queue for queue in self.queues if not queue.tracked]
         if untracked:
-            which = "This queue is untracked" if len(self.queues) == 1 else f"{len(untracked):,} of them are untracked"
+            several = f"{len(untracked):,} of them {'is' if len(untracked) == 1 else 'are'} untracked"
+            which = "This queue is untracked" if len(self.queues) == 1 else several
             self.say(f"{which}: jobs are not counted there, whatever is set here.", "warning")
         self.body.addWidget(self.cost)
         for box in (self.hold, self.disabled):

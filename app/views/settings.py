@@ -78,7 +78,9 @@ class SettingDialog(Form):
             self.switch = self.choice("&Value", {"true": "yes", "false": "no"}, view.value)
         else:
             hint = "Something new, or empty; what is set is not shown" if view.secret else UNITS[told.form]
-            self.value = self.field("&Value", as_typed(view, ledger), hint, secret=view.secret)
+            unit = {"amount": ledger.currency or "units", "duration": "seconds"}.get(told.form, "")
+            caption = f"&Value ({unit})" if unit else "&Value"
+            self.value = self.field(caption, as_typed(view, ledger), hint, secret=view.secret)
             self.value.setFocus()
         if not view.secret:
             self.say(f"Default: {value_words(view, view.default, ledger)}")

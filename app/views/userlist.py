@@ -38,7 +38,8 @@ from app.views.userend import DeleteDialog, RenameDialog
 from backend.wire.messages import UserList, UserView
 
 WIDTHS: Final = {
-    NAME: 112, DEPARTMENT: 116, STATE: 126, BALANCE: 96, AVAILABLE: 96, LIMIT: 76, OVERDRAFT: 124, CARDS: 110, JOBS: 60,
+    NAME: 112, DEPARTMENT: 106, STATE: 122, BALANCE: 114, AVAILABLE: 114, LIMIT: 76, OVERDRAFT: 126, CARDS: 90,
+    JOBS: 56,
 }  # fmt: skip
 CHOSEN: Final[tuple[Name, ...]] = ("edit_user", "rename_user", "delete_user")
 

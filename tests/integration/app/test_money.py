@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.core.profiles import ConsoleSettings, Profile
@@ -99,6 +99,69 @@ def adjust(window: MainWindow, panel: PersonPanel, amount: str, reason: str) -> 
     form.amount.setText(amount)
     form.reason.setText(reason)
     return form
+
+
+# ---------------------------------------------------------------- by keyboard alone
+
+
+def keys(text: str, at: QWidget) -> None:
+    """Type, or press a chord, wherever the focus is."""
+    target = at.focusWidget() or at
+    if text.startswith("Ctrl+") or text in ("Tab", "Return", "Down"):
+        QTest.keySequence(target, QKeySequence(text))
+    else:
+        QTest.keyClicks(target, text)
+
+
+def tab_to(window: MainWindow, wanted: QWidget) -> None:
+    for _ in range(16):
+        if window.focusWidget() is wanted:
+            return
+        keys("Tab", window)
+    raise AssertionError(f"no way to {wanted.accessibleName()} by Tab")
+
+
+def test_a_day_at_the_desk_without_a_mouse(
+    maria: MainWindow, system: System, provider: PlayedProvider, qtbot: QtBot
+) -> None:
+    system.add_person("keyes", "Keyes", 10.0)
+    system.print_job(provider, "free", "keyes", "Charged", 4)
+    held = system.authorise(provider, "hold", "keyes", "Held", 2)
+    panel = maria.people.person
+    keys("Ctrl+F", maria)
+    keys("keyes", maria)
+    keys("Return", maria)
+    qtbot.waitUntil(lambda: panel.jobs.rowCount() == 2, timeout=DEADLINE_MS)
+    keys("Ctrl+M", maria)
+    form = dialog(panel, AdjustDialog)
+    keys("2.50", form)
+    keys("Tab", form)
+    keys("cash", form)
+    keys("Return", form)
+    qtbot.waitUntil(lambda: told(panel).startswith("Adjusted: +2.50 EUR for keyes"), timeout=DEADLINE_MS)
+    tab_to(maria, panel.jobs_table)
+    keys("Down", maria)
+    assert [job.title for job in panel.chosen_jobs()] == ["Held"]
+    qtbot.waitUntil(maria.actions_["release_jobs"].isEnabled, timeout=DEADLINE_MS)
+    keys("Ctrl+E", maria)
+    qtbot.waitUntil(lambda: told(panel).startswith("Released"), timeout=DEADLINE_MS)
+    keys("Down", maria)
+    assert [job.title for job in panel.chosen_jobs()] == ["Charged"]
+    keys("Ctrl+Shift+R", maria)
+    refund = dialog(panel, RefundDialog)
+    keys("jam", refund)
+    keys("Return", refund)
+    qtbot.waitUntil(lambda: told(panel).startswith("Refunded"), timeout=DEADLINE_MS)
+    qtbot.waitUntil(lambda: panel.transfers.rowCount() >= 4, timeout=DEADLINE_MS)
+    tab_to(maria, panel.transfers_table)
+    keys("Down", maria)
+    keys("Ctrl+Shift+U", maria)
+    undo = dialog(panel, ReverseDialog)
+    keys("it was right", undo)
+    keys("Return", undo)
+    qtbot.waitUntil(lambda: told(panel).startswith("Undone"), timeout=DEADLINE_MS)
+    assert [found.amount for found in by_hand(system, "keyes")] == [-2000, 2000, 25_000]
+    assert [found.job_id for found in system.decisions(provider) if found.decision == "release"] == [held.job_id]
 
 
 # ---------------------------------------------------------------- who is logged in

@@ -129,3 +129,11 @@ def test_small_texts() -> None:
     assert viewdata.host_text("https://a.example:9192/") == "a.example:9192"
     assert viewdata.cluster_text("01890000-0000-7000-8000-000000000001") == "cluster 01890000"
     assert viewdata.cluster_text("campus") == "campus"
+
+
+def test_long_amounts_stand_in_groups() -> None:
+    assert viewdata.money(12_345_678_901, LEDGER) == "1\u202f234\u202f567.8901 EUR"
+    assert (viewdata.money(-123_456_700, LEDGER), viewdata.money(99_990_000, LEDGER)) == (
+        "−12\u202f345.67 EUR",
+        "9999.00 EUR",
+    )
