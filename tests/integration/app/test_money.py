@@ -105,8 +105,8 @@ def adjust(window: MainWindow, panel: PersonPanel, amount: str, reason: str) -> 
 
 
 def keys(text: str, at: QWidget) -> None:
-    """Type, or press a chord, wherever the focus is. (Without a window manager nobody else makes the window active again
-    once a dialog has gone, and chords are the active window's.)"""
+    """Type, or press a chord, wherever the focus is. (Without a window manager nobody makes the window active again
+    once a dialog has gone, and chords are the active window’s.)"""
     at.activateWindow()
     QTest.qWaitForWindowActive(at, DEADLINE_MS)
     target = at.focusWidget() or at
