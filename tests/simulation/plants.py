@@ -486,5 +486,4 @@ PLANTS = (
     Plant("limits-forgotten", "access.service", access.limits_forgotten),
     Plant("strangers-lock-out", "access.attempts", access.strangers_lock_out),
     Plant("clock-set-back-locks-out", "access.attempts", access.clock_set_back_locks_out),
-    Plant("done-though-it-stood-still", "intake", access.done_though_it_stood_still),
 )

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from backend.access import attempts, operators, remembered, service
 from backend.access.audit import write_audit
 from backend.access.tables import login_attempt, operator
-from tests.simulation import server
 
 Patch = pytest.MonkeyPatch
 
@@ -92,13 +91,3 @@ def log_in_not_noted(patch: Patch) -> None:
             note(conn, actor, role, action, subject, detail)
 
     patch.setattr(operators, "write_audit", careless)
-
-
-def done_though_it_stood_still(patch: Patch) -> None:
-    """What waited in a server that was stopped is done when it goes on, however long that was."""
-
-    def everything(self: server.Server) -> Any:
-        taken, self._waiting = self._waiting[: server.MAX_BATCH], self._waiting[server.MAX_BATCH :]
-        return taken
-
-    patch.setattr(server.Server, "_take", everything)
