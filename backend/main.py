@@ -72,7 +72,9 @@ from backend.operations.online_backup import BackupSettings, OnlineBackup, onlin
 from backend.people.identities import alias_owners
 from backend.people.service import provision_users
 from backend.printers.service import provision_queues
-from backend.wire.messages import JobActionAnswer, Ledger, MoneyAnswer
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobActionAnswer
+from backend.wire.money import MoneyAnswer
 
 PROGRAM = "inkeeper-server"
 DEFAULT_CONFIG = Path("/etc/inkeeper/server.toml")

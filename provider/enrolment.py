@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from backend.wire.messages import Ledger, QueuePolicy
+from backend.wire.base import Ledger
+from backend.wire.printers import QueuePolicy
 from provider.errors import ProviderError
 from provider.files import write_whole
 

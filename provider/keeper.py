@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from backend.base.clock import Clock
-from backend.wire.messages import JobDecision
+from backend.wire.jobs import JobDecision
 from provider.cups.client import MOST_WAITING, Cupsd, CupsJob
 from provider.cups.identity import judge_note
 from provider.errors import CupsError

@@ -25,7 +25,7 @@ from backend.base.clock import SystemClock
 from backend.base.settings import SettingsError
 from backend.client.client import ApiClient
 from backend.client.errors import ClientError
-from backend.wire.messages import Enroll, EnrollAnswer
+from backend.wire.printers import Enroll, EnrollAnswer
 from provider import status as status_words
 from provider.analysis.worker import Analyser, WorkerDied
 from provider.cups import tracking

@@ -17,19 +17,9 @@ from msgspec.structs import replace
 from backend.base.cli import program_version
 from backend.base.clock import Clock
 from backend.client.names import Names
-from backend.wire.messages import (
-    AuthoriseAnswer,
-    Heartbeat,
-    HeartbeatAnswer,
-    JobFacts,
-    Ledger,
-    MemberList,
-    PartialCharge,
-    Printing,
-    QueuePolicy,
-    QueueReport,
-    ServerContact,
-)
+from backend.wire.base import Ledger, PartialCharge
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.printers import Heartbeat, HeartbeatAnswer, MemberList, QueuePolicy, QueueReport, ServerContact
 from provider.analysis.fallback import estimate
 from provider.analysis.worker import Analyser
 from provider.cups import identity, printer, tracking

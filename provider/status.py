@@ -2,7 +2,7 @@
 
 import msgspec
 
-from backend.wire.messages import ServerContact
+from backend.wire.printers import ServerContact
 from provider.local import protocol
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from app.core.profiles import Profile
 from app.views.operation import OperationDialog
-from backend.wire.messages import ClusterEvent, DatabaseView, ServerView
+from backend.wire.cluster import ClusterEvent, DatabaseView, ServerView
 from scripts.photographer import Photographer
 from tests.support.app_server import AppServer
 from tests.support.console_cluster import TOKEN, Cluster

@@ -17,8 +17,9 @@ import msgspec
 
 from app.core.profiles import Profile, read_token, server_urls
 from app.views.money import AdjustDialog
-from backend.wire.messages import JobFacts, PrinterState, QueueReport, SetQueue, Supply
+from backend.wire.jobs import JobFacts
 from backend.wire.pricing import MediaCost, PageCost, SimpleCost, StandardCost
+from backend.wire.printers import PrinterState, QueueReport, SetQueue, Supply
 from scripts.administration_pictures import photograph_administration
 from scripts.cluster_pictures import photograph_cluster, photograph_states
 from scripts.photographer import ROOT, Photographer

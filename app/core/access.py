@@ -7,7 +7,8 @@ from app.core.costs import AmountError, amount_of, typed
 from app.core.grid import Cell, Line
 from app.core.history import moment_text, moment_tip
 from app.core.viewdata import NO_AMOUNT, Tone, count_text, money
-from backend.wire.messages import Ledger, OperatorList, OperatorView, Role, SettingView, TokenView
+from backend.wire.access import OperatorList, OperatorView, Role, SettingView, TokenView
+from backend.wire.base import Ledger
 
 ROLE_WORDS: Final[dict[Role, str]] = {
     "admin": "Administrator",

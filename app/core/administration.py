@@ -13,33 +13,31 @@ from app.core.queries import TIMEOUT_S, Read
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import (
+from backend.wire.access import (
     AuditList,
-    ConfigureAccount,
     CreateOperator,
     CreateToken,
+    OperatorList,
+    SetOperator,
+    SetSetting,
+    SettingList,
+    TokenCreated,
+    TokenList,
+)
+from backend.wire.jobs import JobList
+from backend.wire.money import ConfigureAccount, MoneyAnswer
+from backend.wire.people import (
     CreateUser,
     DeleteUser,
     ImportAnswer,
     ImportUsers,
-    JobList,
-    MoneyAnswer,
-    OperatorList,
-    QueueList,
     RenameUser,
-    RuleList,
-    SetOperator,
-    SetQueue,
-    SetQueues,
-    SetSetting,
-    SettingList,
     SetUser,
-    TokenCreated,
-    TokenList,
     UserDeleted,
     UserDetails,
     UserList,
 )
+from backend.wire.printers import QueueList, RuleList, SetQueue, SetQueues
 
 ACT_S: Final = 20.0
 IMPORT_S: Final = 60.0

@@ -15,7 +15,8 @@ from app.core.facts import OFFLINE_WORDS, PARTIAL_WORDS
 from app.core.grid import Cell, Line
 from app.core.users import DETAILS, day
 from app.core.viewdata import money
-from backend.wire.messages import AuditEntry, Ledger
+from backend.wire.access import AuditEntry
+from backend.wire.base import Ledger
 from backend.wire.pricing import CostRule, StandardCost
 
 CELLS: Final = 6

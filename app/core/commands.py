@@ -11,21 +11,10 @@ import msgspec
 
 from app.core.outbox import Ending, Entry, Owner, Verb
 from app.core.viewdata import JOB_WORDS
+from backend.wire.base import Message
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import (
-    Adjust,
-    CancelJob,
-    JobActionAnswer,
-    JobView,
-    Message,
-    MoneyAnswer,
-    RefundJob,
-    ReleaseJob,
-    ReverseTransfer,
-    SetBalance,
-    TickOff,
-    TransferView,
-)
+from backend.wire.jobs import CancelJob, JobActionAnswer, JobView, ReleaseJob, TickOff
+from backend.wire.money import Adjust, MoneyAnswer, RefundJob, ReverseTransfer, SetBalance, TransferView
 
 ABOUT_JOBS: Final[frozenset[Verb]] = frozenset({"release", "cancel", "tick-off"})
 BODIES: Final[dict[Verb, type[Message]]] = {

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from app.core.facts import OFFLINE_WORDS, PARTIAL_WORDS
 from app.core.viewdata import SPACES, count_text, money
-from backend.wire.messages import Ledger, QueueView, SetQueue
+from backend.wire.base import Ledger
 from backend.wire.pricing import (
     MAX_AMOUNT,
     CostRule,
@@ -26,6 +26,7 @@ from backend.wire.pricing import (
     rule_text,
     with_version,
 )
+from backend.wire.printers import QueueView, SetQueue
 
 Model = Literal["keep", "simple", "standard"]
 Kind = Literal["grayscale_simplex", "grayscale_duplex", "color_simplex", "color_duplex"]

@@ -10,7 +10,8 @@ from typing import Final, Literal
 from app.core.outbox import OPEN, Item, Verb
 from app.core.reducer import Rights
 from app.core.viewdata import Tone, count_text, job_cost_text, money
-from backend.wire.messages import JobView, Ledger
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
 
 Choice = Literal["all", "held", "look"]
 

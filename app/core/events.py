@@ -5,7 +5,7 @@ Invariant: the order is that of the commits, by (transaction, number), the same 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 
 def place(event_id: str) -> tuple[int, ...]:

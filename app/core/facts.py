@@ -9,18 +9,10 @@ from app.core import freshness
 from app.core.reasons import reason_words
 from app.core.topology import ENGINES, printer_address
 from app.core.viewdata import host_text
-from backend.wire.messages import (
-    DatabaseView,
-    OfflinePolicy,
-    PartialCharge,
-    ProviderView,
-    QueueView,
-    ServerContact,
-    ServerView,
-    Supply,
-    Topology,
-)
+from backend.wire.base import OfflinePolicy, PartialCharge
+from backend.wire.cluster import DatabaseView, ProviderView, ServerView, Topology
 from backend.wire.pricing import rule_text
+from backend.wire.printers import QueueView, ServerContact, Supply
 
 Facts = tuple[tuple[str, str], ...]
 

@@ -36,7 +36,8 @@ from app.core.reducer import (
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.client.events import events
-from backend.wire.messages import Event, JobList, Topology
+from backend.wire.cluster import Event, Topology
+from backend.wire.jobs import JobList
 
 POLL_S: Final = 2.0
 JOBS_POLL_S: Final = 10.0

@@ -8,7 +8,7 @@ Invariant: nothing stale is ever shown as healthy.
 
 from typing import Final
 
-from backend.wire.messages import Health
+from backend.wire.cluster import Health
 
 SNAPSHOT_LIMIT_S: Final = 5.0
 """The picture as a whole: the console reads it every two seconds, so more than this means nobody answers."""

@@ -16,7 +16,7 @@ from app.core.events import newest_first
 from app.core.freshness import ago_text
 from app.core.tables import harmless, utc
 from app.core.viewdata import Tone, actor_text
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 Severity = Literal["failure", "warning", "action", "recovered", "info"]
 Group = Literal["all", "trouble", "servers", "leader", "database", "people"]

@@ -8,7 +8,8 @@ from typing import Final
 from app.core.money import limits_text
 from app.core.viewdata import count_text, short_reason
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import Caller, Ledger, Role
+from backend.wire.access import Caller, Role
+from backend.wire.base import Ledger
 
 ENDS_SOON_S: Final = 600
 LONGEST_WAIT_S: Final = 3600

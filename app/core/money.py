@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.viewdata import SPACES, Tone, count_text, money
-from backend.wire.messages import Caller, JobView, Ledger, TransferView, UserView
+from backend.wire.access import Caller
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 from backend.wire.pricing import MAX_AMOUNT, minor_units
 
 REVERSIBLE: Final = frozenset({"adjustment", "set-balance", "refund"})

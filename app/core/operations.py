@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from app.core.reducer import Rights
 from app.core.viewdata import Tone, count_text
-from backend.wire.messages import DatabaseView, Plan, ServerView, Topology
+from backend.wire.cluster import DatabaseView, Plan, ServerView, Topology
 
 Verb = Literal["drain", "undrain", "switchover", "remove", "pause", "resume", "database-switchover"]
 

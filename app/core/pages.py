@@ -6,7 +6,7 @@ A page that a role may not see is not shown to it at all; the server refuses it 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from backend.wire.messages import Role
+from backend.wire.access import Role
 
 Page = Literal[
     "live", "people", "print_log", "history", "queues", "users", "operators", "tokens", "audit", "settings"

@@ -20,7 +20,10 @@ from app.core.viewdata import (
     standing,
     transfer_word,
 )
-from backend.wire.messages import JobView, Ledger, TransferView, UserView
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 
 SUMMARY_JOBS: Final = 8
 SUMMARY_TRANSFERS: Final = 8

@@ -18,7 +18,7 @@ from app.core.queries import TIMEOUT_S, Read
 from app.core.tables import BOM, JOB_COLUMNS, job_row, lines
 from app.core.viewdata import JOB_WORDS, count_text
 from backend.client.client import ApiClient
-from backend.wire.messages import JobList, JobState, JobView
+from backend.wire.jobs import JobList, JobState, JobView
 
 ROWS: Final = 100
 EXPORT_ROWS: Final = 500

@@ -15,7 +15,7 @@ from app.core.events import newest_first, place
 from app.core.history import away_text
 from app.core.operations import Verb
 from app.core.viewdata import Tone, count_text
-from backend.wire.messages import ClusterEvent, DatabaseView, ServerView, Topology
+from backend.wire.cluster import ClusterEvent, DatabaseView, ServerView, Topology
 
 Outcome = Literal["waiting", "done", "failed"]
 

@@ -18,29 +18,13 @@ from app.core.outbox import Ending, Entry
 from app.core.reducer import Rights
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import (
-    Caller,
-    ChangePassword,
-    ClusterAction,
-    ClusterEvent,
-    ClusterEventList,
-    DatabaseSwitchover,
-    JobActionAnswer,
-    JobList,
-    JobView,
-    Ledger,
-    LogIn,
-    LogInAnswer,
-    MoneyAnswer,
-    Plan,
-    QueueList,
-    QueueView,
-    SetQueue,
-    TransferList,
-    TransferView,
-    UserList,
-    UserView,
-)
+from backend.wire.access import Caller, ChangePassword, LogIn, LogInAnswer
+from backend.wire.base import Ledger
+from backend.wire.cluster import ClusterAction, ClusterEvent, ClusterEventList, DatabaseSwitchover, Plan
+from backend.wire.jobs import JobActionAnswer, JobList, JobView
+from backend.wire.money import MoneyAnswer, TransferList, TransferView
+from backend.wire.people import UserList, UserView
+from backend.wire.printers import QueueList, QueueView, SetQueue
 
 TIMEOUT_S: Final = 5.0
 LOG_IN_S: Final = 6.0

@@ -12,7 +12,9 @@ from app.core.facts import OFFLINE_WORDS, PARTIAL_WORDS
 from app.core.grid import Cell, Line
 from app.core.reasons import reason_words
 from app.core.viewdata import Tone, count_text
-from backend.wire.messages import Ledger, QueueView, Topology
+from backend.wire.base import Ledger
+from backend.wire.cluster import Topology
+from backend.wire.printers import QueueView
 
 COLUMNS: Final = (
     "Queue", "Print server", "State", "Counted", "A page costs", "Jobs", "Without server", "Broken off",

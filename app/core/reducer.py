@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from app.core.events import joined
-from backend.wire.messages import Caller, ClusterEvent, JobView, Ledger, Topology
+from backend.wire.access import Caller
+from backend.wire.base import Ledger
+from backend.wire.cluster import ClusterEvent, Topology
+from backend.wire.jobs import JobView
 
 JOB_WINDOW: Final = 500
 """How many of the newest jobs stay in memory; older ones are fetched page by page when somebody scrolls there."""

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from app.core.viewdata import code_text, job_word, mark_words
-from backend.wire.messages import JobView, Ledger
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
 
 BOM: Final = "\ufeff"
 """Some spreadsheets take a file without it for another encoding than UTF-8."""

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from app.core.operations import ANY, CALM, WORDS, PlanView, Verb, plan_view
 from app.core.progress import WAIT_S, Seen, Wish
 from app.core.viewdata import Tone
-from backend.wire.messages import Plan
+from backend.wire.cluster import Plan
 
 Phase = Literal["asking", "planned", "unplanned", "acting", "following", "unknown", "done", "failed", "refused"]
 OVER: Final[frozenset[Phase]] = frozenset({"done", "failed", "refused"})

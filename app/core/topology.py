@@ -10,8 +10,10 @@ from typing import Final, Literal
 from app.core import freshness
 from app.core.reasons import reason_words
 from app.core.viewdata import HEALTH_WORDS, Tone, count_text, host_text
-from backend.wire.messages import DatabaseView, Health, Ledger, ProviderView, QueueView, ServerView, Topology
+from backend.wire.base import Ledger
+from backend.wire.cluster import DatabaseView, Health, ProviderView, ServerView, Topology
 from backend.wire.pricing import rule_text
+from backend.wire.printers import QueueView
 
 Tier = Literal["database", "server", "provider", "queue"]
 EdgeState = Literal["live", "broken", "stale", "replica"]

@@ -15,16 +15,8 @@ from app.core.administration import UserFilter, import_users
 from app.core.tables import harmless, lines
 from app.core.viewdata import Tone, count_text, money
 from backend.client.client import ApiClient
-from backend.wire.messages import (
-    ImportAnswer,
-    ImportRow,
-    ImportTrouble,
-    ImportUsers,
-    Ledger,
-    UserDeleted,
-    UserDetails,
-    UserView,
-)
+from backend.wire.base import Ledger
+from backend.wire.people import ImportAnswer, ImportRow, ImportTrouble, ImportUsers, UserDeleted, UserDetails, UserView
 from backend.wire.userfile import PAPERCUT, read_listing, text_of
 
 BATCH: Final = 500

@@ -11,8 +11,12 @@ from typing import Final, Literal
 
 from app.core import freshness
 from app.core.reducer import State
+from backend.wire.base import Ledger
+from backend.wire.cluster import Health
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import Health, JobState, JobView, Ledger, TransferView, UserView
+from backend.wire.jobs import JobState, JobView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 from backend.wire.pricing import money_text
 
 Tone = Literal["ok", "warning", "error", "draining", "unknown", "plain", "active", "waiting", "off"]

@@ -10,7 +10,8 @@ from app.core.grid import Line
 from app.core.rows import difference
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import PagedModel
-from backend.wire.messages import AuditEntry, Ledger
+from backend.wire.access import AuditEntry
+from backend.wire.base import Ledger
 
 MAX_ENTRIES: Final = 5000
 

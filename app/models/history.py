@@ -16,7 +16,7 @@ from app.core.history import Group, Row, matches, moment_text, moment_tip
 from app.core.rows import difference
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT, PagedModel
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 WHEN, SEVERITY, WHAT, SUBJECT, WHY, AWAY, TERM, ACTOR = range(8)
 HEADERS: Final = ("When", "Severity", "What", "Where", "Why and whom it concerned", "Away", "Term", "By")

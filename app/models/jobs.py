@@ -17,7 +17,9 @@ from app.core.rows import difference
 from app.core.viewdata import Tone, job_age_s, job_cost_text, job_remark, job_tone, job_word, why_text
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT, PagedModel
-from backend.wire.messages import JobView, Ledger, UserView
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
+from backend.wire.people import UserView
 
 STATE, USER, QUEUE, TITLE, IMPRESSIONS, COST, REMARK, AGE = range(8)
 HEADERS: Final = ("State", "User", "Queue", "Document", "Pages", "Cost", "Remarks", "Age")

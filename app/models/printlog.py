@@ -15,7 +15,8 @@ from app.core.viewdata import NO_AMOUNT, job_tone, job_word, money, short_remark
 from app.models.jobs import JobsModel
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT
-from backend.wire.messages import JobView, Ledger
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
 
 (WHEN, USER, TITLE, PAGES, COLOR, SIDES, MEDIA, COST, CHARGED, REFUNDED, STATE, WHY, QUEUE) = range(13)
 HEADERS: Final = (

@@ -12,7 +12,8 @@ from app.core.viewdata import money
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT
 from app.models.virtual import VirtualModel
-from backend.wire.messages import Ledger, UserView
+from backend.wire.base import Ledger
+from backend.wire.people import UserView
 
 NAME, FULL_NAME, DEPARTMENT, STATE, BALANCE, AVAILABLE, LIMIT, OVERDRAFT, CARDS, JOBS = range(10)
 HEADERS: Final = (

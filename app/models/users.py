@@ -10,7 +10,9 @@ from app.core.rows import difference
 from app.core.viewdata import Tone, actor_text, money, person_title, standing, transfer_word
 from app.models.roles import ID, MUTED, TONE, Index
 from app.models.table import RIGHT, PagedModel
-from backend.wire.messages import Ledger, TransferView, UserList, UserView
+from backend.wire.base import Ledger
+from backend.wire.money import TransferView
+from backend.wire.people import UserList, UserView
 
 
 class UsersModel(QAbstractListModel):

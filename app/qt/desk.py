@@ -47,7 +47,8 @@ from app.core.reducer import Changes, RightsTold
 from app.core.viewdata import short_reason
 from backend.base.ids import uuid7
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import Caller, JobView
+from backend.wire.access import Caller
+from backend.wire.jobs import JobView
 
 if TYPE_CHECKING:
     from app.qt.session import Session

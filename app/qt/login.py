@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.login import Refusal, refusal, wait_text
 from app.qt.bridge import Handle
 from app.qt.session import Session
-from backend.wire.messages import LogInAnswer
+from backend.wire.access import LogInAnswer
 
 TICK_MS = 250
 

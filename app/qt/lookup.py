@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core.queries import Read, explain, find_users
 from app.qt.bridge import Handle
 from app.qt.session import Session
-from backend.wire.messages import UserList
+from backend.wire.people import UserList
 
 DEBOUNCE_MS: Final = 50
 """Short, as the first results are to stand on the screen 150 ms after the last letter; a letter that comes meanwhile

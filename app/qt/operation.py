@@ -37,7 +37,7 @@ from app.core.viewdata import short_reason, snapshot_age_s
 from app.qt.bridge import Handle
 from app.qt.session import Session
 from backend.client.errors import NoServer
-from backend.wire.messages import Plan
+from backend.wire.cluster import Plan
 
 LOOK_MS: Final = 1500
 """While it is followed the picture is read this often, beside the events that come by themselves."""

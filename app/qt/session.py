@@ -20,7 +20,7 @@ from app.qt.bridge import AsyncBridge, Handle
 from app.qt.desk import Desk, NotConnected
 from app.qt.store import Store
 from backend.client.client import ApiClient
-from backend.wire.messages import LogInAnswer
+from backend.wire.access import LogInAnswer
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.forms import Confirm, Form
 from app.views.parts import font
-from backend.wire.messages import Caller, LogInAnswer
+from backend.wire.access import Caller, LogInAnswer
 
 WIDEST = 190
 

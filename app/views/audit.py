@@ -20,7 +20,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import REREAD_S, ListPage
 from app.views.onward import Onward
-from backend.wire.messages import AuditList
+from backend.wire.access import AuditList
 
 WIDTHS: Final = {0: 128, 1: 130, 2: 108, 3: 150, 4: 180}
 

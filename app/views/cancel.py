@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QPushButton, QVBoxLayout, QWid
 from app.core.desk import listed
 from app.qt.theme import Theme
 from app.views.parts import Card, dress, label, row
-from backend.wire.messages import JobView, Ledger
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
 
 WIDTH = 520
 MAX_REASON = 200

@@ -13,7 +13,7 @@ from app.models.users import UsersModel
 from app.qt import glyphs
 from app.qt.theme import Colors, Theme
 from app.views.parts import font
-from backend.wire.messages import UserView
+from backend.wire.people import UserView
 
 PADDING = 8
 MARK = 14

@@ -11,7 +11,7 @@ from app.qt.login import LogInAttempt
 from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.parts import Card, Picture, column, dress, dress_check, label, row
-from backend.wire.messages import LogInAnswer
+from backend.wire.access import LogInAnswer
 
 BY_NAME, BY_TOKEN = 0, 1
 

@@ -32,7 +32,7 @@ from app.views.parts import (
     row,
     slim_button_sheet,
 )
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 from backend.wire.pricing import CostRule
 
 MODELS: Final[dict[Model, str]] = {

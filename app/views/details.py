@@ -13,7 +13,7 @@ from app.core.topology import TIER_TITLES, Node
 from app.qt.theme import Theme
 from app.views.parts import Card, Elided, IconButton, Mark, dress, font, label, row, scroll_bar_sheet
 from app.views.supplies import Supplies
-from backend.wire.messages import Supply
+from backend.wire.printers import Supply
 
 
 class NodeDetails(Card):

@@ -42,7 +42,7 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.cells import CellDelegate
 from app.views.parts import Card, StatePane, Table, dress_choice, field_sheet, label, row, tool_button
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 WIDTHS = {WHEN: 128, SEVERITY: 112, WHAT: 170, SUBJECT: 106, AWAY: 70, TERM: 52, ACTOR: 96}
 

@@ -48,7 +48,7 @@ from app.views.parts import (
     slim_button_sheet,
 )
 from app.views.told import Told
-from backend.wire.messages import JobList, JobView
+from backend.wire.jobs import JobList, JobView
 
 REREAD_S: Final = 5.0
 BURST_MS: Final = 250

@@ -28,7 +28,7 @@ from app.views.details import NodeDetails
 from app.views.jobs import JobsPanel
 from app.views.parts import Card, StatePane, column, font, item_view_sheet, row, splitter
 from app.views.topology import ZOOM_STEP, TopologyScene, TopologyView
-from backend.wire.messages import Topology
+from backend.wire.cluster import Topology
 
 
 class TopologyPanel(QWidget):

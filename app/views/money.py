@@ -34,7 +34,11 @@ from app.qt.theme import Theme
 from app.views.forms import Form
 from app.views.operation import Lines
 from app.views.parts import Card, label, row, slim_button_sheet
-from backend.wire.messages import Caller, JobView, Ledger, TransferView, UserView
+from backend.wire.access import Caller
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 
 MAX_REASON: Final = 500
 PRESETS: Final = 3

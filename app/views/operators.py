@@ -16,7 +16,8 @@ from app.qt.session import Ask, Session
 from app.qt.theme import Theme
 from app.views.forms import Confirm, Form
 from app.views.listing import ReadPage, chosen_ids
-from backend.wire.messages import CreateOperator, Ledger, OperatorList, OperatorRole, OperatorView, SetOperator
+from backend.wire.access import CreateOperator, OperatorList, OperatorRole, OperatorView, SetOperator
+from backend.wire.base import Ledger
 
 WIDTHS: Final = {0: 130, 2: 120, 3: 118, 4: 150, 5: 150, 6: 136, 7: 136}
 ROLES: Final = {role: ROLE_WORDS[role] for role in get_args(OperatorRole)}

@@ -20,7 +20,7 @@ from app.qt.theme import Theme
 from app.views.cells import PersonDelegate
 from app.views.parts import Card, StatePane, field_sheet, item_view_sheet, label, row
 from app.views.person import PersonPanel
-from backend.wire.messages import UserList
+from backend.wire.people import UserList
 
 
 class SearchPanel(Card):

@@ -44,7 +44,8 @@ from app.views.operation import Lines
 from app.views.parts import Card, Mark, StatePane, Table, choice_sheet, column, font, label, row, splitter
 from app.views.person_head import PersonHead, action_button
 from app.views.told import Told
-from backend.wire.messages import JobView, TransferView
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
 
 REREAD_S: Final = 4.0
 BURST_MS: Final = 300

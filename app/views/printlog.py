@@ -52,7 +52,7 @@ from app.qt.theme import Theme
 from app.views.listing import HIGH, REREAD_S, ListPage
 from app.views.onward import Onward
 from app.views.parts import date_sheet, font
-from backend.wire.messages import JobList
+from backend.wire.jobs import JobList
 
 BURST_MS: Final = 300
 WATCH_MS: Final = 100

@@ -25,8 +25,9 @@ from app.views.cells import CellDelegate
 from app.views.costs import CostEditor
 from app.views.forms import Form
 from app.views.parts import Card, Table, column, dress, dress_check, dress_choice, label
-from backend.wire.messages import Ledger, OfflinePolicy, PartialCharge, QueueList, QueueView, RuleList, SetQueue
+from backend.wire.base import Ledger, OfflinePolicy, PartialCharge
 from backend.wire.pricing import CostRule, with_version
+from backend.wire.printers import QueueList, QueueView, RuleList, SetQueue
 
 WIDTH: Final = 680
 VARIOUS: Final = "various"

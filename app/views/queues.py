@@ -18,7 +18,8 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.listing import ListPage, chosen_ids
 from app.views.queue import QueueDialog
-from backend.wire.messages import QueueView, Topology
+from backend.wire.cluster import Topology
+from backend.wire.printers import QueueView
 
 WIDTHS = {0: 124, 1: 110, 2: 104, 3: 106, 4: 136, 5: 74, 6: 130, 7: 80, 9: 90, 10: 56}
 ANY = ""

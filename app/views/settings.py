@@ -14,7 +14,8 @@ from app.qt.session import Ask, Session
 from app.qt.theme import Theme
 from app.views.forms import Form
 from app.views.listing import ReadPage, chosen_ids
-from backend.wire.messages import Ledger, SettingList, SettingView
+from backend.wire.access import SettingList, SettingView
+from backend.wire.base import Ledger
 
 WIDTHS: Final = {0: 196, 1: 150, 3: 110, 4: 226}
 UNITS: Final = {"amount": "an amount", "duration": "in seconds", "text": "text", "switch": "", "fixed": ""}

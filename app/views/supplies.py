@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from app.core.facts import supply_word
 from app.qt.theme import Theme
 from app.views.parts import Elided, label, row
-from backend.wire.messages import Supply
+from backend.wire.printers import Supply
 
 HEIGHT = 6
 

@@ -17,7 +17,7 @@ from app.qt.theme import Theme
 from app.views.forms import Confirm, Form
 from app.views.listing import ReadPage, chosen_ids
 from app.views.parts import dress
-from backend.wire.messages import CreateToken, Role, TokenCreated, TokenList, TokenView
+from backend.wire.access import CreateToken, Role, TokenCreated, TokenList, TokenView
 
 WIDTHS: Final = {0: 104, 2: 130, 3: 90, 4: 136, 5: 136, 6: 150}
 ROLES: Final = {role: ROLE_WORDS[role] for role in get_args(Role)}

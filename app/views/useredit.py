@@ -28,7 +28,8 @@ from app.qt.theme import Theme
 from app.views.forms import Form
 from app.views.parts import dress, label, row
 from backend.client.client import ApiClient
-from backend.wire.messages import Ledger, UserDetails, UserView
+from backend.wire.base import Ledger
+from backend.wire.people import UserDetails, UserView
 from backend.wire.userfile import FileRefused
 
 TOLD: Final = 8

@@ -14,7 +14,8 @@ from app.qt.session import Session
 from app.qt.theme import Theme
 from app.views.forms import Form
 from app.views.operation import Lines
-from backend.wire.messages import Ledger, UserDeleted, UserView
+from backend.wire.base import Ledger
+from backend.wire.people import UserDeleted, UserView
 
 LOOK: Final = "Look whether the user is still there before you ask again."
 

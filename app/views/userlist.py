@@ -35,7 +35,7 @@ from app.qt.theme import Theme
 from app.views.listing import REREAD_S, ListPage
 from app.views.useredit import ImportDialog, UserDialog
 from app.views.userend import DeleteDialog, RenameDialog
-from backend.wire.messages import UserList, UserView
+from backend.wire.people import UserList, UserView
 
 WIDTHS: Final = {
     NAME: 112, DEPARTMENT: 106, STATE: 122, BALANCE: 114, AVAILABLE: 114, LIMIT: 76, OVERDRAFT: 126, CARDS: 90,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from backend.access.tables import audit
 from backend.db.dialect import storable
 from backend.db.engine import now_ms
-from backend.wire.messages import AuditEntry
+from backend.wire.access import AuditEntry
 
 MAX_LIMIT: Final = 500
 LOOKED_AT: Final = 50_000  # rows that one search of texts goes through

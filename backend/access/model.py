@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 import msgspec
 
-from backend.wire.messages import Role
+from backend.wire.access import Role
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 

@@ -18,7 +18,7 @@ from backend.access.settings import LIMIT_DAY, LIMIT_EACH, TOKEN_LIFETIME_S, rea
 from backend.access.tables import access_token, login_attempt, operator
 from backend.db.dialect import insert_or_nothing, lock_texts, upsert
 from backend.db.engine import now_ms
-from backend.wire.messages import CreateOperator, OperatorView, SetOperator
+from backend.wire.access import CreateOperator, OperatorView, SetOperator
 from backend.wire.names import map_user_name
 
 DAY_MS: Final = 86_400_000

@@ -19,7 +19,7 @@ from backend.access.settings import LIMIT_DAY, LIMIT_EACH, read_settings
 from backend.access.tables import access_token, enrolment, operator
 from backend.db.dialect import lock_texts
 from backend.db.engine import now_ms
-from backend.wire.messages import Role, TokenView
+from backend.wire.access import Role, TokenView
 from backend.wire.names import map_user_name
 
 MAX_TOKENS: Final = 1000

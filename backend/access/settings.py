@@ -14,7 +14,7 @@ from backend.access.audit import write_audit
 from backend.access.tables import setting
 from backend.db.dialect import upsert
 from backend.db.engine import now_ms
-from backend.wire.messages import SettingView
+from backend.wire.access import SettingView
 from backend.wire.pricing import MAX_AMOUNT
 
 MAX_KEY = 255

@@ -20,7 +20,7 @@ from backend.api.problems import ApiProblem
 from backend.api.reading import bearer
 from backend.api.services import Services
 from backend.people.queries import moved_today
-from backend.wire.messages import (
+from backend.wire.access import (
     AuditList,
     Caller,
     ChangePassword,
@@ -28,8 +28,6 @@ from backend.wire.messages import (
     CreateToken,
     LogIn,
     LogInAnswer,
-    Millis,
-    Name,
     OperatorList,
     OperatorView,
     SetOperator,
@@ -38,6 +36,7 @@ from backend.wire.messages import (
     TokenCreated,
     TokenList,
 )
+from backend.wire.base import Millis, Name
 from backend.wire.names import map_user_name
 
 Limit = Annotated[int, Meta(ge=1, le=500)]

@@ -15,30 +15,21 @@ from backend.cluster.operations import perform
 from backend.cluster.patroni import PatroniError, PatroniSilent
 from backend.intake.model import Body, Cancel, Limits, Refund, Release, Tick
 from backend.printers.service import enroll_provider, set_queue, set_queues
-from backend.wire.messages import (
+from backend.wire.base import Uuid
+from backend.wire.cluster import ClusterAction, DatabaseSwitchover, Plan
+from backend.wire.jobs import (
     Authorise,
     AuthoriseAnswer,
     CancelJob,
-    ClusterAction,
-    DatabaseSwitchover,
-    Enroll,
-    EnrollAnswer,
-    Heartbeat,
-    HeartbeatAnswer,
     JobActionAnswer,
-    MoneyAnswer,
-    Plan,
-    QueueList,
-    RefundJob,
     ReleaseJob,
     Report,
     ReportAnswer,
-    SetQueue,
-    SetQueues,
     TickOff,
-    Uuid,
 )
+from backend.wire.money import MoneyAnswer, RefundJob
 from backend.wire.names import map_user_name
+from backend.wire.printers import Enroll, EnrollAnswer, Heartbeat, HeartbeatAnswer, QueueList, SetQueue, SetQueues
 
 HEARTBEAT_S = 2.0
 QueueId = Annotated[int, Meta(ge=1, le=2**53)]

@@ -9,7 +9,7 @@ import asyncio
 from backend.base.clock import Clock
 from backend.db.engine import Database
 from backend.jobs.service import Decisions, decisions
-from backend.wire.messages import JobDecision
+from backend.wire.jobs import JobDecision
 
 KEEP_S = 0.25
 

@@ -18,8 +18,8 @@ from backend.api.operation import Operation
 from backend.api.problems import expected, send_json, send_problem
 from backend.api.reading import ClientGone, Forbidden, authenticate, decode, read_body
 from backend.api.services import Services
+from backend.wire.base import DRAINING_HEADER, GENERATION_HEADER
 from backend.wire.errors import problem
-from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from backend.jobs.service import renew
 from backend.printers.model import Beat
 from backend.printers.queries import queue_policies
 from backend.printers.service import record_beats
-from backend.wire.messages import Heartbeat, QueuePolicy, QueueReport
+from backend.wire.printers import Heartbeat, QueuePolicy, QueueReport
 
 log = logging.getLogger(__name__)
 

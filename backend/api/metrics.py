@@ -29,7 +29,8 @@ from backend.api.services import Services
 from backend.base.settings import SettingsError
 from backend.base.tally import Counts, Histogram
 from backend.db.errors import DatabaseError
-from backend.wire.messages import Health, MemberState, Topology
+from backend.wire.cluster import Health, Topology
+from backend.wire.printers import MemberState
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from backend.access.model import Principal
 from backend.api.problems import ApiProblem, expected, send_json, send_problem
 from backend.api.reading import ClientGone, Forbidden, authenticate, convert, decode, read_body
 from backend.api.services import Services
-from backend.wire.messages import Role
+from backend.wire.access import Role
 
 Method = Literal["GET", "POST"]
 _IN_PATH: Final = re.compile(r"{(\w+)}")

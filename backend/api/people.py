@@ -16,24 +16,20 @@ from backend.people import bulk
 from backend.people.model import UserChange
 from backend.people.queries import get_user, reversal_of
 from backend.people.service import create_user, rename_user, update_user
-from backend.wire.messages import (
-    Adjust,
-    ConfigureAccount,
+from backend.wire.base import Name
+from backend.wire.money import Adjust, ConfigureAccount, MoneyAnswer, ReverseTransfer, SetBalance
+from backend.wire.names import map_user_name
+from backend.wire.people import (
     CreateUser,
     DeleteUser,
     ImportAnswer,
     ImportUsers,
-    MoneyAnswer,
-    Name,
     RenameUser,
-    ReverseTransfer,
-    SetBalance,
     SetUser,
     UserDeleted,
     UserDetails,
     UserList,
 )
-from backend.wire.names import map_user_name
 
 Sequence = Annotated[int, Meta(ge=1, le=2**53)]
 COMMAND_ERRORS = ("command-conflict", "overloaded", "outcome-unknown")

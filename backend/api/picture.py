@@ -26,7 +26,9 @@ from backend.db.engine import Database, now_ms
 from backend.db.errors import DatabaseAway, DatabaseError
 from backend.printers.model import ProviderSeen
 from backend.printers.queries import Totals, list_providers, list_queues
-from backend.wire.messages import Event, Ledger, QueueView, Topology
+from backend.wire.base import Ledger
+from backend.wire.cluster import Event, Topology
+from backend.wire.printers import QueueView
 
 log = logging.getLogger(__name__)
 

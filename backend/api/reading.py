@@ -10,7 +10,8 @@ from starlette.types import Receive, Scope
 from backend.access.model import Principal
 from backend.access.tokens import TokenCache
 from backend.api.problems import ApiProblem
-from backend.wire.messages import VERSION, Message, Role
+from backend.wire.access import Role
+from backend.wire.base import VERSION, Message
 
 MAX_BODY = 1 << 20
 MAX_TOKEN = 512

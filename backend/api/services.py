@@ -18,7 +18,7 @@ from backend.cluster.patroni import Patroni
 from backend.db.engine import Database
 from backend.intake.service import Intake
 from backend.notices.notifier import Notifier
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 
 
 @dataclass

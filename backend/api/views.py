@@ -17,23 +17,13 @@ from backend.jobs.queries import Chosen, choose_jobs, get_job, newest_jobs
 from backend.people.lists import EVERYBODY, Filter, Sort, list_people
 from backend.people.queries import account_of, get_user, newest_transfers, transfers_of
 from backend.printers.service import rules_of
-from backend.wire.messages import (
-    UUID_PATTERN,
-    ClusterEventList,
-    DecisionList,
-    JobList,
-    JobState,
-    MemberList,
-    Millis,
-    Name,
-    QueueList,
-    RuleList,
-    Topology,
-    TransferList,
-    UserList,
-    Uuid,
-)
+from backend.wire.base import UUID_PATTERN, Millis, Name, Uuid
+from backend.wire.cluster import ClusterEventList, Topology
+from backend.wire.jobs import DecisionList, JobList, JobState
+from backend.wire.money import TransferList
 from backend.wire.names import map_user_name
+from backend.wire.people import UserList
+from backend.wire.printers import MemberList, QueueList, RuleList
 
 Limit = Annotated[int, Meta(ge=1, le=500)]
 Offset = Annotated[int, Meta(ge=0, le=2**31)]

@@ -22,8 +22,8 @@ import msgspec
 from backend.client import choice
 from backend.client.errors import NoServer, ServerProblem
 from backend.client.transport import ShortTransport
+from backend.wire.base import DRAINING_HEADER, GENERATION_HEADER
 from backend.wire.errors import Problem, problem
-from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER
 
 _SENT_OR_NOT = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

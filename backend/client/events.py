@@ -18,7 +18,7 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 from backend.client import choice
 from backend.client.client import ApiClient, describe, read_problem
 from backend.client.errors import ServerProblem
-from backend.wire.messages import Event
+from backend.wire.cluster import Event
 
 StateListener = Callable[[str, str], None]
 """Called with (url, "") when a stream stands and with (url, reason) when it broke; url is "" when no server is

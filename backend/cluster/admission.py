@@ -20,7 +20,7 @@ from backend.cluster.service import find_member, read_snapshot
 from backend.db.dialect import insert_or_nothing
 from backend.db.engine import Database, now_ms
 from backend.db.errors import DatabaseRefused
-from backend.wire.messages import VERSION
+from backend.wire.base import VERSION
 
 LOOK_S = 0.2
 

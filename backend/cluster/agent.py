@@ -20,7 +20,7 @@ from backend.cluster.model import MemberRow, Snapshot, state_of
 from backend.db import migrate
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
-from backend.wire.messages import VERSION as PROTOCOL
+from backend.wire.base import VERSION as PROTOCOL
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import msgspec
 from backend.cluster.model import MemberRow, Snapshot, state_of
 from backend.cluster.patroni import PatroniMember, Seen
 from backend.cluster.topology import server_view
-from backend.wire.messages import DatabaseView, Health, ProviderView, ServerView, Topology
+from backend.wire.cluster import DatabaseView, Health, ProviderView, ServerView, Topology
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from backend.cluster import history
 from backend.cluster.databases import Facts, read_facts
 from backend.cluster.patroni import Patroni, PatroniMember, Seen, is_safe
 from backend.db.engine import Database
-from backend.wire.messages import Objection, Plan
+from backend.wire.cluster import Objection, Plan
 
 ACTION: Final = "database-switchover"
 FAR_BEHIND_BYTES = 16 * 1024 * 1024

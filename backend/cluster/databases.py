@@ -19,7 +19,7 @@ from backend.cluster.patroni import PatroniMember, Seen, is_safe
 from backend.cluster.service import fence
 from backend.cluster.tables import cluster_event
 from backend.db.engine import now_ms
-from backend.wire.messages import DatabaseView, Health
+from backend.wire.cluster import DatabaseView, Health
 
 LATE_STANDBY_S = 10.0
 LATE_STANDBY_BYTES = 64 * 1024 * 1024

@@ -26,7 +26,8 @@ from backend.cluster.model import Snapshot
 from backend.cluster.tables import event
 from backend.db.engine import Database
 from backend.db.errors import DatabaseError
-from backend.wire.messages import Event, JobView
+from backend.wire.cluster import Event
+from backend.wire.jobs import JobView
 
 log = logging.getLogger(__name__)
 

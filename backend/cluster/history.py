@@ -20,7 +20,7 @@ from backend.cluster.model import KEEP_HISTORY_MS
 from backend.cluster.tables import cluster_event, event
 from backend.db.dialect import storable
 from backend.db.engine import now_ms
-from backend.wire.messages import ClusterEvent, Event
+from backend.wire.cluster import ClusterEvent, Event
 
 Kind = Literal[
     "member-joined",

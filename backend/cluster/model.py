@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import Member, MemberState
+from backend.wire.printers import Member, MemberState
 
 FORGET_MEMBER_MS: Final = 7 * 24 * 3600 * 1000
 KEEP_EVENTS_MS: Final = 7 * 24 * 3600 * 1000

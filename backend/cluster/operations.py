@@ -17,7 +17,7 @@ from backend.cluster import history, plan
 from backend.cluster.model import Snapshot
 from backend.cluster.service import read_snapshot
 from backend.cluster.tables import cluster, member, term
-from backend.wire.messages import ClusterAction, Plan
+from backend.wire.cluster import ClusterAction, Plan
 
 
 def perform(

@@ -9,7 +9,7 @@ Invariant: a plan that is not blocked leaves at least one server serving that se
 from collections.abc import Iterable
 
 from backend.cluster.model import MemberRow, Snapshot, state_of
-from backend.wire.messages import ClusterAction, Objection, Plan
+from backend.wire.cluster import ClusterAction, Objection, Plan
 
 
 def make(wanted: ClusterAction, snapshot: Snapshot, grace_s: float = 3.0) -> Plan:

@@ -62,7 +62,7 @@ event = Table(
     Column("xid", BigInteger, nullable=False, server_default=text("0"), server_onupdate=FetchedValue()),
     Column("at", BigInt, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("data", String, nullable=False),  # JSON of wire.messages.Event's fields
+    Column("data", String, nullable=False),  # JSON of wire.cluster.Event's fields
     Column("term", BigInt, nullable=False),
 )
 Index(None, event.c.xid, event.c.event_id)

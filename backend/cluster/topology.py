@@ -14,16 +14,9 @@ import msgspec
 
 from backend.cluster.model import MemberRow, Snapshot, state_of
 from backend.printers.model import SILENT_S, ProviderSeen
-from backend.wire.messages import (
-    DatabaseView,
-    Health,
-    Ledger,
-    MemberState,
-    ProviderView,
-    QueueView,
-    ServerView,
-    Topology,
-)
+from backend.wire.base import Ledger
+from backend.wire.cluster import DatabaseView, Health, ProviderView, ServerView, Topology
+from backend.wire.printers import MemberState, QueueView
 
 OLD_REPORT_S = 60.0
 CLOCK_OFF_S = 60.0

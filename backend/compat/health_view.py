@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backend.printers.model import SILENT_S
-from backend.wire.messages import ServerContact
+from backend.wire.printers import ServerContact
 
 OFFLINE_AFTER_MS: Final = round(SILENT_S * 1000)
 DISK_LIMIT_MB: Final = 1024

@@ -13,7 +13,7 @@ from typing import Final
 from backend.compat.faults import Code, Fault
 from backend.compat.xmlrpc import is_number
 from backend.people.names import map_name
-from backend.wire.messages import JobFacts, Printing, Report
+from backend.wire.jobs import JobFacts, Printing, Report
 from backend.wire.pricing import CostRule, PageCost, Printed, SimpleCost, StandardCost, minor_units
 
 _REQUIRED: Final = ("user", "server", "printer")

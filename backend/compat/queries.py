@@ -26,7 +26,7 @@ from backend.people.tables import user, user_word
 from backend.people.words import MAX_WORD, fold
 from backend.printers.model import decode_contacts
 from backend.printers.tables import provider, queue
-from backend.wire.messages import ReportAnswer
+from backend.wire.jobs import ReportAnswer
 from backend.wire.pricing import CostRule, SimpleCost
 
 WAITED_MS = 2 * 3_600_000

@@ -13,7 +13,7 @@ from backend.compat.rpc import Rpc
 from backend.db.engine import Database
 from backend.intake.service import Intake
 from backend.operations.online_backup import OnlineBackup
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 
 
 def routes(

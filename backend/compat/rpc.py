@@ -25,7 +25,7 @@ from backend.intake.errors import OutcomeUnknown, Overloaded, Unavailable
 from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
 from backend.operations.online_backup import OnlineBackup
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 
 NAMESPACE = "api."
 LONG_LIST = 2000

@@ -11,7 +11,7 @@ from backend.intake import fold
 from backend.intake.errors import BatchRejected, ConnectionFault, StoreFault
 from backend.intake.model import Command, Missing, Policy
 from backend.intake.store import Session
-from backend.wire.messages import Authorise, Report
+from backend.wire.jobs import Authorise, Report
 
 MAX_PROVISION_ROUNDS = 4
 

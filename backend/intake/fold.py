@@ -31,18 +31,10 @@ from backend.jobs import machine
 from backend.jobs.model import Job, Want, need_of
 from backend.ledger import rules
 from backend.ledger.model import DEFAULT_OVERDRAFT, UNASSIGNED, Account, Book, Earlier, Kind, Origin
+from backend.wire.base import Message
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import (
-    Adjust,
-    Authorise,
-    ConfigureAccount,
-    JobActionAnswer,
-    JobState,
-    Message,
-    MoneyAnswer,
-    Report,
-    SetBalance,
-)
+from backend.wire.jobs import Authorise, JobActionAnswer, JobState, Report
+from backend.wire.money import Adjust, ConfigureAccount, MoneyAnswer, SetBalance
 from backend.wire.pricing import MAX_AMOUNT, money_text
 
 CONFLICT = None  # the result of a command whose id was used with other content

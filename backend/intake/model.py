@@ -8,7 +8,9 @@ import msgspec
 
 from backend.jobs.model import Job, QueueRow, UserRow, Want
 from backend.ledger.model import Account, Earlier, Stripe, Transfer
-from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Ledger, Message, Millis, Report, SetBalance, Uuid
+from backend.wire.base import Ledger, Message, Millis, Uuid
+from backend.wire.jobs import Authorise, Report
+from backend.wire.money import Adjust, ConfigureAccount, SetBalance
 
 DAY_MS: Final = 86_400_000
 

@@ -11,17 +11,9 @@ import msgspec
 from backend.jobs.model import Job, Mark, Need, QueueRow, UserRow, analysed, decode_rule, mark_names, need_of
 from backend.ledger import rules
 from backend.ledger.model import UNASSIGNED, Account, Book, Kind, Origin
+from backend.wire.base import Ledger
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import (
-    Authorise,
-    AuthoriseAnswer,
-    Decision,
-    JobActionAnswer,
-    JobIdentity,
-    Ledger,
-    Report,
-    ReportAnswer,
-)
+from backend.wire.jobs import Authorise, AuthoriseAnswer, Decision, JobActionAnswer, JobIdentity, Report, ReportAnswer
 from backend.wire.pricing import Printed, money_text, price
 
 _encode = msgspec.json.encode

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import JobFacts, JobView
+from backend.wire.jobs import JobFacts, JobView
 from backend.wire.pricing import CostRule, Printed, price
 
 

@@ -14,7 +14,7 @@ from backend.base.ids import uuid7
 from backend.jobs.model import Job, Need, view
 from backend.jobs.tables import job, job_need
 from backend.printers.tables import provider, queue
-from backend.wire.messages import JobView
+from backend.wire.jobs import JobView
 
 MAX_LIMIT = 500
 LOOKED_AT = 20_000

@@ -16,7 +16,8 @@ from backend.jobs.tables import job, job_need
 from backend.ledger.tables import account
 from backend.people.service import delete_user
 from backend.wire.errors import REFUSALS
-from backend.wire.messages import JobDecision, UserDeleted
+from backend.wire.jobs import JobDecision
+from backend.wire.people import UserDeleted
 
 CHUNK = 500
 MAX_SILENT = 200

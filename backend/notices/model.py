@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 FIRST_PAUSE_S: Final = 10
 LONGEST_PAUSE_S: Final = 3600

@@ -26,7 +26,7 @@ from backend.notices.model import (
     subject,
 )
 from backend.notices.tables import notice, notice_cursor
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 PAGE: Final = 100
 DUE: Final = 10

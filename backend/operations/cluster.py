@@ -17,7 +17,7 @@ from backend.cluster.topology import duration_text
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
 from backend.operations import database as database_command
-from backend.wire.messages import ClusterAction, ClusterEvent, ClusterVerb
+from backend.wire.cluster import ClusterAction, ClusterEvent, ClusterVerb
 
 FOLLOW_S = 0.5
 VERBS: tuple[tuple[ClusterVerb, str, str], ...] = (

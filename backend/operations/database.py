@@ -10,7 +10,7 @@ from backend.cluster import plan
 from backend.cluster.database_switchover import perform
 from backend.cluster.patroni import Patroni, PatroniError, addresses
 from backend.db.engine import Database, DatabaseSettings
-from backend.wire.messages import Plan
+from backend.wire.cluster import Plan
 
 ACTION = "database-switchover"
 

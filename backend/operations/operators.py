@@ -17,7 +17,7 @@ from backend.access.passwords import hash_secret
 from backend.base import cli
 from backend.base.cli import UsageError
 from backend.db.engine import Database
-from backend.wire.messages import CreateOperator, OperatorRole, OperatorView, SetOperator
+from backend.wire.access import CreateOperator, OperatorRole, OperatorView, SetOperator
 from backend.wire.names import map_user_name
 
 OPERATOR_ROLES: Final[tuple[OperatorRole, ...]] = get_args(OperatorRole)

@@ -19,7 +19,7 @@ from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
 from backend.operations.progress import Progress
 from backend.people.bulk import MAX_ROWS, import_users
-from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble
+from backend.wire.people import ImportAnswer, ImportRow, ImportTrouble
 from backend.wire.pricing import minor_units
 from backend.wire.userfile import PAPERCUT, FileRefused, read_listing, text_of
 

@@ -29,7 +29,7 @@ from backend.people.model import UserDefaults
 from backend.people.service import COUNTERS, WORDED, fund, user_defaults
 from backend.people.tables import user, user_identity, user_word
 from backend.people.words import marks_of, words_of
-from backend.wire.messages import ImportAnswer, ImportRow, ImportTrouble, UserDetails
+from backend.wire.people import ImportAnswer, ImportRow, ImportTrouble, UserDetails
 from backend.wire.userfile import checked, without_doubles
 
 MAX_ROWS: Final = 500

@@ -18,7 +18,7 @@ from backend.people.finding import among, matching
 from backend.people.queries import COLUMNS, MAX_LIMIT, WHO, user_view
 from backend.people.tables import user
 from backend.people.words import typed
-from backend.wire.messages import UserView
+from backend.wire.people import UserView
 
 Sort = Literal["name", "full_name", "balance"]
 

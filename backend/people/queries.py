@@ -16,7 +16,8 @@ from backend.ledger.rules import REVERSAL
 from backend.ledger.tables import account, actor_day, transfer
 from backend.people.model import is_disabled
 from backend.people.tables import user
-from backend.wire.messages import TransferView, UserView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 
 MAX_LIMIT = 500
 _HOUR_MS = 3_600_000

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import Heartbeat, QueueReport, ServerContact, SetQueue, Supply
 from backend.wire.pricing import CostRule, SimpleCost, with_version
+from backend.wire.printers import Heartbeat, QueueReport, ServerContact, SetQueue, Supply
 
 SILENT_S: Final = 8.0  # a provider heartbeats every 2 s
 

@@ -14,7 +14,7 @@ from backend.db.engine import now_ms
 from backend.people.model import is_disabled
 from backend.printers.model import ProviderSeen, decode_contacts, decode_rule, decode_supplies
 from backend.printers.tables import provider, queue
-from backend.wire.messages import QueuePolicy, QueueView
+from backend.wire.printers import QueuePolicy, QueueView
 
 Totals = Mapping[int, tuple[int, int]]
 """queue_id -> jobs that printed something, impressions."""

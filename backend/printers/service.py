@@ -19,8 +19,8 @@ from backend.db.engine import now_ms
 from backend.printers.errors import QueueUnknown
 from backend.printers.model import Beat, decode_rule, encode_list, encode_rule, next_rule, simple_rule
 from backend.printers.tables import provider, queue, queue_rule
-from backend.wire.messages import Enroll, QueueReport, RuleView, SetQueue
 from backend.wire.pricing import CostRule
+from backend.wire.printers import Enroll, QueueReport, RuleView, SetQueue
 
 NEW_POLICY: Final = "default"  # of a queue that nobody set one for: its print server's own setting
 MAX_RULES: Final = 200

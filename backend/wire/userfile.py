@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import msgspec
 
-from backend.wire.messages import ImportRow, ImportTrouble, UserDetails
 from backend.wire.names import map_user_name
+from backend.wire.people import ImportRow, ImportTrouble, UserDetails
 from backend.wire.pricing import minor_units
 
 MAX_BYTES: Final = 256 << 20

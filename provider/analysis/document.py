@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from backend.wire.messages import JobFacts, MediaCount
+from backend.wire.jobs import JobFacts, MediaCount
 from provider.analysis.fallback import estimate
 from provider.analysis.formats import (
     HEAD_BYTES,

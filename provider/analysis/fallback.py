@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.tally import MAX_COUNT, Tally, media_counts
 from provider.analysis.ticket import AnalysisRequest, copies_beside, delivered_copies, sheets_of, ticket_of
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.ticket import AnalysisRequest
 
 HEADER: Final = struct.Struct("!I")

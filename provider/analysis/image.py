@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import facts_of
 from provider.analysis.formats import JPEG
 from provider.analysis.pdfium import COLOR_TOLERANCE

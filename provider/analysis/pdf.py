@@ -29,7 +29,7 @@ import msgspec
 import numpy as np
 import pikepdf
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import facts_of
 from provider.analysis.formats import HEAD_BYTES, PDF
 from provider.analysis.media import media_name

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import BYTES_PER_IMPRESSION, facts_of_tally
 from provider.analysis.pcl import OutOfTime, PclReader
 from provider.analysis.pclxl import PclXlError, PclXlReader

@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import estimate, facts_of_tally
 from provider.analysis.media import media_name
 from provider.analysis.pdfium import COLOR_TOLERANCE

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import MediaCount
+from backend.wire.jobs import MediaCount
 from provider.analysis.media import edges_mm
 from provider.analysis.ticket import ONE_SIDED
 

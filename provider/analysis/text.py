@@ -9,7 +9,7 @@ import mmap
 import re
 from typing import Final
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import facts_of
 from provider.analysis.formats import TEXT
 from provider.analysis.ticket import AnalysisRequest

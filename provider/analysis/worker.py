@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import estimate
 from provider.analysis.formats import HEAD_BYTES, document_format
 from provider.analysis.frames import HEADER, Answer, FrameError, Question, frame, frame_length, read_answer

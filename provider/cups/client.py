@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from backend.client.names import Names
-from backend.wire.messages import PrinterState, QueueReport
+from backend.wire.printers import PrinterState, QueueReport
 from provider.cups import ipp
 from provider.cups.http import Place, post
 from provider.cups.ipp import Group, Message, Tagged

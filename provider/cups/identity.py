@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.analysis.options import parse_options
 from provider.analysis.ticket import AnalysisRequest
 from provider.cups.client import Cupsd, CupsJob

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from backend.wire.messages import Supply
+from backend.wire.printers import Supply
 from provider.analysis.media import POINTS_PER_MM, media_name
 from provider.cups.ipp import Group, Value
 

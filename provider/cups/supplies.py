@@ -18,7 +18,7 @@ from msgspec import structs
 
 from backend.base.clock import Clock
 from backend.client.names import Names
-from backend.wire.messages import QueueReport, Supply
+from backend.wire.printers import QueueReport, Supply
 from provider.cups import ipp, markers
 from provider.cups.client import SCHEME, Queue, printer_client
 from provider.errors import CupsError

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.base.clock import Clock
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs import rules
 from provider.jobs.model import JobRecord, Told
 from provider.journal.commit import GroupCommit

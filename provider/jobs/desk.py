@@ -18,7 +18,7 @@ from msgspec.structs import replace as change
 
 from backend.base.clock import Clock
 from backend.base.ids import uuid7
-from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing
 from provider.errors import JournalError
 from provider.jobs import events as ev
 from provider.jobs import machine

@@ -7,7 +7,7 @@ ignored.
 
 from dataclasses import dataclass
 
-from backend.wire.messages import AuthoriseAnswer, JobFacts
+from backend.wire.jobs import AuthoriseAnswer, JobFacts
 from provider.jobs.model import Ask, CupsState, JobRecord, PrinterWord, RunRecord
 from provider.jobs.offline import PRINT_UNPRICED, Verdict
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from backend.wire.messages import JobFacts, Outcome, PartialCharge, Printing
+from backend.wire.base import PartialCharge
+from backend.wire.jobs import JobFacts, Outcome, Printing
 from backend.wire.pricing import CostRule, Printed
 
 RECORD_VERSION = 1

@@ -13,8 +13,10 @@ the queue's rule as it was last told, and is charged by that rule.
 
 from dataclasses import dataclass
 
-from backend.wire.messages import JobFacts, Ledger, OfflinePolicy, QueuePolicy
+from backend.wire.base import Ledger, OfflinePolicy
+from backend.wire.jobs import JobFacts
 from backend.wire.pricing import minor_units, money_text, price
+from backend.wire.printers import QueuePolicy
 from provider.jobs.model import OfflineCharge
 from provider.jobs.rules import whole
 

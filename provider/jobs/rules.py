@@ -12,7 +12,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from backend.wire.messages import JobFacts, Outcome, PartialCharge
+from backend.wire.base import PartialCharge
+from backend.wire.jobs import JobFacts, Outcome
 from backend.wire.pricing import Printed
 from provider.jobs.model import CupsState, Cursor, Evidence, JobRecord, PrinterWord, RunRecord, Verdict
 

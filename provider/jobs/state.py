@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec.structs import replace as change
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs.events import Effect, Forget, Reply, SendReport
 from provider.jobs.model import Ask, JobRecord
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from backend.wire.messages import Authorise, CommandId, JobFacts, JobId, Report, Run
+from backend.wire.base import CommandId, JobId
+from backend.wire.jobs import Authorise, JobFacts, Report, Run
 from provider.jobs.model import JobRecord, RunRecord
 
 _NAME: Final = 255

@@ -14,15 +14,8 @@ from dataclasses import dataclass
 
 from backend.client.client import ApiClient
 from backend.client.errors import ClientError, NoServer, ServerProblem
-from backend.wire.messages import (
-    AuthoriseAnswer,
-    DecisionList,
-    Heartbeat,
-    HeartbeatAnswer,
-    JobDecision,
-    Report,
-    ReportAnswer,
-)
+from backend.wire.jobs import AuthoriseAnswer, DecisionList, JobDecision, Report, ReportAnswer
+from backend.wire.printers import Heartbeat, HeartbeatAnswer
 from provider.jobs.model import JobRecord
 from provider.uplink import messages
 from provider.uplink.machine import Outbox, Parcel

@@ -20,7 +20,7 @@ from backend.db.engine import Database
 from backend.intake.model import Policy
 from backend.intake.service import Intake
 from backend.intake.store_postgresql import PostgresqlStore
-from backend.wire.messages import Authorise, JobFacts, Printing, Report, Run
+from backend.wire.jobs import Authorise, JobFacts, Printing, Report, Run
 from backend.wire.pricing import Printed
 from scripts.bench.frame import show, take_turns
 from tests.support.folders import scratch_folder

@@ -28,7 +28,7 @@ from backend.access.tables import access_token
 from backend.base.ids import uuid7
 from backend.db.engine import Database
 from backend.printers.tables import provider
-from backend.wire.messages import Authorise, JobFacts, Printing, Report
+from backend.wire.jobs import Authorise, JobFacts, Printing, Report
 from backend.wire.pricing import Printed
 from scripts.bench.ledger import SETTINGS
 from scripts.bench.population import QUEUES, People, fill

@@ -23,8 +23,8 @@ from backend.ledger.tables import account, account_stripe, transfer
 from backend.people.tables import user, user_identity, user_word
 from backend.people.words import marks_of, words_of
 from backend.printers.tables import provider, queue
-from backend.wire.messages import JobFacts
-from backend.wire.messages import Printing as PrintingKey
+from backend.wire.jobs import JobFacts
+from backend.wire.jobs import Printing as PrintingKey
 from backend.wire.pricing import SimpleCost
 
 PORTION: Final = 5_000

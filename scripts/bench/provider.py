@@ -19,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.base.clock import SystemClock
-from backend.wire.messages import JobFacts, Printing
+from backend.wire.jobs import JobFacts, Printing
 from backend.wire.pricing import Printed
 from provider.enrolment import make_secret
 from provider.jobs.book import Book

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from backend.wire.messages import Heartbeat, QueueReport
+from backend.wire.printers import Heartbeat, QueueReport
 from scripts.bench.frame import Series
 from scripts.bench.http import Server, start_server
 from scripts.bench.ledger import start

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from backend.wire.messages import TransferView
+from backend.wire.money import TransferView
 from scripts.demo.calls import Api, only_user
 from scripts.demo.state import TOP, State, choose_folder
 from scripts.demo.story import money

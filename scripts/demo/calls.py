@@ -8,17 +8,10 @@ import httpx
 import msgspec
 
 from backend.wire.errors import Problem
-from backend.wire.messages import (
-    JobList,
-    JobView,
-    QueueList,
-    QueueView,
-    SetQueue,
-    TransferList,
-    TransferView,
-    UserList,
-    UserView,
-)
+from backend.wire.jobs import JobList, JobView
+from backend.wire.money import TransferList, TransferView
+from backend.wire.people import UserList, UserView
+from backend.wire.printers import QueueList, QueueView, SetQueue
 from tests.support.processes import Failed
 
 T = TypeVar("T")

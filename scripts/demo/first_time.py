@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from backend.wire.messages import QueueView
+from backend.wire.printers import QueueView
 from scripts.demo.calls import Api, XmlRpc
 from scripts.demo.cast import PROVIDER_NAME, QUEUE, Cast
 from scripts.demo.state import TOP, State

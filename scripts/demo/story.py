@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from backend.wire.messages import JobView, Ledger
+from backend.wire.base import Ledger
+from backend.wire.jobs import JobView
 from backend.wire.pricing import money_text
 from scripts.demo.calls import Api, only_user
 from scripts.demo.cast import QUEUE, Cast

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from backend.wire.messages import JobView
+from backend.wire.jobs import JobView
 from scripts.demo.calls import Api, only_user
 from scripts.demo.cast import Cast, Part
 from scripts.demo.story import SETTLED, counted, money

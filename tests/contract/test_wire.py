@@ -12,95 +12,103 @@ from typing import Any
 import msgspec
 import pytest
 
-from backend.wire import errors, messages
-from backend.wire.errors import PROBLEMS, Problem, problem
-from backend.wire.messages import (
-    VERSION,
-    Adjust,
+from backend.wire import access, cluster, errors, jobs, money, people, printers
+from backend.wire.access import (
     AuditEntry,
     AuditList,
-    Authorise,
-    AuthoriseAnswer,
     Caller,
-    CancelJob,
     ChangePassword,
+    CreateOperator,
+    CreateToken,
+    LogIn,
+    LogInAnswer,
+    OperatorList,
+    OperatorView,
+    SetOperator,
+    SetSetting,
+    SettingList,
+    SettingView,
+    TokenCreated,
+    TokenList,
+    TokenView,
+)
+from backend.wire.base import VERSION, Ledger, Message
+from backend.wire.cluster import (
     ClusterAction,
     ClusterEvent,
     ClusterEventList,
-    ConfigureAccount,
-    CreateOperator,
-    CreateToken,
-    CreateUser,
     DatabaseSwitchover,
     DatabaseView,
-    DecisionList,
-    DeleteUser,
-    Enroll,
-    EnrollAnswer,
     Event,
-    Heartbeat,
-    HeartbeatAnswer,
-    ImportAnswer,
-    ImportRow,
-    ImportTrouble,
-    ImportUsers,
+    Objection,
+    Plan,
+    ProviderView,
+    ServerView,
+    Topology,
+)
+from backend.wire.errors import PROBLEMS, Problem, problem
+from backend.wire.jobs import (
+    Authorise,
+    AuthoriseAnswer,
+    CancelJob,
+    DecisionList,
     JobActionAnswer,
     JobDecision,
     JobFacts,
     JobIdentity,
     JobList,
     JobView,
-    Ledger,
-    LogIn,
-    LogInAnswer,
     MediaCount,
-    Member,
-    MemberList,
-    Message,
-    MoneyAnswer,
-    Objection,
-    OperatorList,
-    OperatorView,
-    Plan,
     Printing,
-    ProviderView,
-    QueueList,
-    QueuePolicy,
-    QueueReport,
-    QueueView,
-    RefundJob,
     ReleaseJob,
-    RenameUser,
     Report,
     ReportAnswer,
-    ReverseTransfer,
-    RuleList,
-    RuleView,
     Run,
-    ServerContact,
-    ServerView,
-    SetBalance,
-    SetOperator,
-    SetQueue,
-    SetQueues,
-    SetSetting,
-    SettingList,
-    SettingView,
-    SetUser,
-    Supply,
     TickOff,
-    TokenCreated,
-    TokenList,
-    TokenView,
-    Topology,
+)
+from backend.wire.money import (
+    Adjust,
+    ConfigureAccount,
+    MoneyAnswer,
+    RefundJob,
+    ReverseTransfer,
+    SetBalance,
     TransferList,
     TransferView,
+)
+from backend.wire.people import (
+    CreateUser,
+    DeleteUser,
+    ImportAnswer,
+    ImportRow,
+    ImportTrouble,
+    ImportUsers,
+    RenameUser,
+    SetUser,
     UserDeleted,
     UserDetails,
     UserList,
     UserView,
 )
 from backend.wire.pricing import MediaCost, PageCost, Printed, SimpleCost, StandardCost
+from backend.wire.printers import (
+    Enroll,
+    EnrollAnswer,
+    Heartbeat,
+    HeartbeatAnswer,
+    Member,
+    MemberList,
+    QueueList,
+    QueuePolicy,
+    QueueReport,
+    QueueView,
+    RuleList,
+    RuleView,
+    ServerContact,
+    SetQueue,
+    SetQueues,
+    Supply,
+)
 
 GOLDEN = Path(__file__).with_name("golden")
 COMMAND = "0193a5f0-0000-7000-8000-000000000001"
@@ -538,7 +546,9 @@ NOT_SENT_ALONE = {Message, JobIdentity}
 
 
 def _kinds() -> set[type[Message]]:
-    found = [kind for kind in vars(messages).values() if isinstance(kind, type) and issubclass(kind, Message)]
+    rooms = (access, cluster, jobs, money, people, printers)
+    kinds = {kind for room in rooms for kind in vars(room).values() if isinstance(kind, type)}
+    found = [kind for kind in kinds if issubclass(kind, Message)]
     return set(found) - NOT_SENT_ALONE
 
 

@@ -16,19 +16,10 @@ import pytest
 
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
-from backend.wire.messages import (
-    AuthoriseAnswer,
-    ClusterAction,
-    ClusterEvent,
-    ClusterEventList,
-    ClusterVerb,
-    Enroll,
-    EnrollAnswer,
-    MemberList,
-    Plan,
-    ReportAnswer,
-    TransferList,
-)
+from backend.wire.cluster import ClusterAction, ClusterEvent, ClusterEventList, ClusterVerb, Plan
+from backend.wire.jobs import AuthoriseAnswer, ReportAnswer
+from backend.wire.money import TransferList
+from backend.wire.printers import Enroll, EnrollAnswer, MemberList
 from tests.support.api import SECRET, authorise, eventually, report
 from tests.support.app_server import AppServer
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from backend.checker.check import check, check_growth
 from backend.checker.model import Findings, Sent
 from backend.client.client import ApiClient
-from backend.wire.messages import QueueList, SetQueue
+from backend.wire.printers import QueueList, SetQueue
 from tests.support.documents import GREY, write_pdf
 from tests.support.folders import scratch_folder
 from tests.support.login_desk import LoginDesk

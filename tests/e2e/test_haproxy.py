@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from backend.base.ids import uuid7
-from backend.wire.messages import Adjust, TransferList
+from backend.wire.money import Adjust, TransferList
 from tests.support.app_server import AppServer
 from tests.support.processes import Process, free_port, run, wait_until
 

@@ -11,7 +11,7 @@ from backend.intake.errors import CommandConflict, IntakeError, OutcomeUnknown, 
 from backend.intake.model import Policy
 from backend.intake.service import Intake
 from backend.intake.store_postgresql import PostgresqlStore
-from backend.wire.messages import Adjust, MoneyAnswer
+from backend.wire.money import Adjust, MoneyAnswer
 from tests.support.books import assert_sound
 from tests.support.postgresql import Postgres
 from tests.support.stores import LEDGER, DatabaseHarness, database_harness, new_id, provide_nothing

@@ -12,7 +12,8 @@ import pytest
 from backend.intake.batch import Outcome
 from backend.intake.model import Body, Expire
 from backend.ledger.model import Kind
-from backend.wire.messages import Adjust, AuthoriseAnswer, ConfigureAccount, MoneyAnswer, ReportAnswer, SetBalance
+from backend.wire.jobs import AuthoriseAnswer, ReportAnswer
+from backend.wire.money import Adjust, ConfigureAccount, MoneyAnswer, SetBalance
 from tests.support.books import assert_sound
 from tests.support.stores import (
     CONFLICT,

@@ -9,15 +9,8 @@ from backend.intake.batch import Outcome
 from backend.intake.model import Body, Limits, Refund, Reverse, Tick
 from backend.jobs.model import Need
 from backend.ledger.model import DEFAULT_OVERDRAFT, UNASSIGNED
-from backend.wire.messages import (
-    Adjust,
-    AuthoriseAnswer,
-    ConfigureAccount,
-    JobActionAnswer,
-    MoneyAnswer,
-    ReportAnswer,
-    SetBalance,
-)
+from backend.wire.jobs import AuthoriseAnswer, JobActionAnswer, ReportAnswer
+from backend.wire.money import Adjust, ConfigureAccount, MoneyAnswer, SetBalance
 from tests.integration.test_store_conformance import answer, batches, harness
 from tests.support.books import assert_sound
 from tests.support.stores import PRICE, Harness, authorise, new_id, report, run

@@ -16,7 +16,7 @@ from backend.intake.batch import Outcome
 from backend.intake.errors import ConnectionFault
 from backend.intake.model import Body
 from backend.intake.store_postgresql import PostgresqlStore
-from backend.wire.messages import Adjust
+from backend.wire.money import Adjust
 from tests.support.books import assert_sound
 from tests.support.folders import scratch_folder
 from tests.support.postgresql import Postgres

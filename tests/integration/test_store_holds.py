@@ -7,7 +7,8 @@ import pytest
 
 from backend.intake.model import Cancel, EndHold, Expire, Release
 from backend.jobs.model import Need
-from backend.wire.messages import AuthoriseAnswer, JobActionAnswer, MoneyAnswer, ReportAnswer, SetBalance
+from backend.wire.jobs import AuthoriseAnswer, JobActionAnswer, ReportAnswer
+from backend.wire.money import MoneyAnswer, SetBalance
 from backend.wire.pricing import SimpleCost
 from tests.integration.test_store_conformance import answer, batches, harness
 from tests.support.books import assert_sound

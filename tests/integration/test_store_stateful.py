@@ -23,7 +23,8 @@ from backend.intake.batch import Outcome
 from backend.intake.errors import BatchRejected
 from backend.intake.model import Body
 from backend.intake.store_postgresql import PostgresqlStore
-from backend.wire.messages import Adjust, Authorise, Report
+from backend.wire.jobs import Authorise, Report
+from backend.wire.money import Adjust
 from tests.support.books import assert_sound
 from tests.support.postgresql import Postgres
 from tests.support.stores import (

@@ -26,7 +26,8 @@ from backend.api.operation import Endpoint, Operation
 from backend.api.services import Services
 from backend.db.errors import DatabaseAway
 from backend.db.metadata import metadata
-from backend.wire.messages import CreateOperator, Ledger, Message
+from backend.wire.access import CreateOperator
+from backend.wire.base import Ledger, Message
 from tests.simulation.giver import CLERKS, LIMITS
 from tests.simulation.kernel import GONE, Process
 

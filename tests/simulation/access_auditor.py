@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from backend.access.service import hash_token
 from backend.access.tables import access_token, audit
 from backend.ledger.model import Transfer
-from backend.wire.messages import CreateOperator, SetOperator
+from backend.wire.access import CreateOperator, SetOperator
 from tests.simulation.access import AccessTables, password_of
 from tests.simulation.errors import Broken
 from tests.simulation.kernel import Kernel

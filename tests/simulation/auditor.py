@@ -15,7 +15,8 @@ from backend.intake.model import Body, Cancel, EndHold, Expire, Money, Refund, R
 from backend.intake.store_memory import MemoryStore
 from backend.jobs.model import UserRow
 from backend.ledger.model import UNASSIGNED, Transfer
-from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance
+from backend.wire.jobs import Authorise, Report
+from backend.wire.money import Adjust, ConfigureAccount, SetBalance
 from tests.simulation.access_auditor import AccessAuditor
 from tests.simulation.errors import Broken
 from tests.simulation.giver import clerk_of, giver

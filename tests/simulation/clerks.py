@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from backend.wire.messages import ChangePassword, LogIn, LogInAnswer, SetOperator
+from backend.wire.access import ChangePassword, LogIn, LogInAnswer, SetOperator
 from tests.simulation.access import Access, first_password
 from tests.simulation.access_auditor import AccessAuditor
 from tests.simulation.client import Client

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs.model import JobRecord, Told
 from provider.journal.record import Record, encode, scan
 from tests.simulation.disk import File

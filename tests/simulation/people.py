@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from backend.intake.model import Body, EndHold, Expire
-from backend.wire.messages import Adjust, Authorise, CommandId, Report
+from backend.wire.base import CommandId
+from backend.wire.jobs import Authorise, Report
+from backend.wire.money import Adjust
 from backend.wire.pricing import Printed
 from tests.simulation.auditor import Auditor
 from tests.simulation.clerks import Admin, Caller, Clerk

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backend.wire.messages import OfflinePolicy, PartialCharge
+from backend.wire.base import OfflinePolicy, PartialCharge
 from tests.simulation.giver import CLERKS
 
 USERS: Final = {"ada": (False, 0), "bob": (True, 0), "cleo": (True, 3000), "dan": (True, 0)}  # restricted, overdraft

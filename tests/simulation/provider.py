@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import replace as change
 
 from backend.intake.model import Body
-from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing, QueuePolicy, ReportAnswer
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing, ReportAnswer
 from backend.wire.pricing import SimpleCost
+from backend.wire.printers import QueuePolicy
 from provider.analysis.options import parse_options
 from provider.cups.identity import judge_note, judge_state, printing_of_run, times_of
 from provider.cups.printer import DOUBT_S, UNREACHED, Wanted, choose

@@ -9,7 +9,7 @@ from backend.checker.check import check, check_replay
 from backend.intake.store_memory import MemoryStore
 from backend.jobs.model import Job, Mark, mark_names
 from backend.ledger.model import FUNDING, PRINTING, Kind
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from backend.wire.pricing import SimpleCost
 from tests.simulation.errors import Broken
 from tests.simulation.people import replayable

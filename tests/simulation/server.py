@@ -18,7 +18,7 @@ from backend.db.errors import DatabaseAway
 from backend.intake import batch
 from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Body, EndHold, Expire, Limits, Missing, Policy, command
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 from tests.simulation.access import Access, AccessDesk, Host, scope_of
 from tests.simulation.database import Database, DatabaseSession, Reply
 from tests.simulation.giver import Giver, giver

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from backend.intake.model import Cancel, Refund, Release, Reverse, Tick
 from backend.jobs.model import QueueRow
 from backend.ledger.rules import REVERSIBLE
-from backend.wire.messages import Adjust, Authorise, ConfigureAccount, Report, SetBalance, SetOperator
+from backend.wire.access import SetOperator
+from backend.wire.jobs import Authorise, Report
+from backend.wire.money import Adjust, ConfigureAccount, SetBalance
 from tests.simulation.access import password_of
 from tests.simulation.auditor import Auditor
 from tests.simulation.backend import Backend, Inner

@@ -22,19 +22,11 @@ from backend.cluster.agent import ClusterSettings
 from backend.db.engine import Database, DatabaseSettings
 from backend.db.migrate import migrate
 from backend.main import ServerSection, ServerSettings, running
+from backend.wire.access import Role
 from backend.wire.errors import Problem
-from backend.wire.messages import (
-    Authorise,
-    Enroll,
-    EnrollAnswer,
-    Heartbeat,
-    JobFacts,
-    Printing,
-    QueueReport,
-    Report,
-    Role,
-)
+from backend.wire.jobs import Authorise, JobFacts, Printing, Report
 from backend.wire.pricing import Printed
+from backend.wire.printers import Enroll, EnrollAnswer, Heartbeat, QueueReport
 from tests.support.postgresql import Postgres
 from tests.support.processes import children
 

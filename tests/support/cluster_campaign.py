@@ -26,7 +26,8 @@ from msgspec.structs import replace
 from backend.checker.check import check, check_growth
 from backend.checker.model import Findings, Ledger
 from backend.client.client import ApiClient
-from backend.wire.messages import ClusterEvent, QueueList, SetQueue
+from backend.wire.cluster import ClusterEvent
+from backend.wire.printers import QueueList, SetQueue
 from tests.support.command_traffic import CommandTraffic
 from tests.support.login_desk import LoginDesk
 from tests.support.machines import Machines

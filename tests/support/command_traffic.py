@@ -21,7 +21,9 @@ from backend.checker.model import Command
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer
 from backend.client.events import events
-from backend.wire.messages import Adjust, ClusterEvent, ClusterEventList, CommandId, MoneyAnswer, Topology
+from backend.wire.base import CommandId
+from backend.wire.cluster import ClusterEvent, ClusterEventList, Topology
+from backend.wire.money import Adjust, MoneyAnswer
 from tests.support.processes import wait_until
 from tests.support.rpc import Rpc
 

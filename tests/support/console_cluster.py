@@ -24,23 +24,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from backend.wire.access import Caller, Role
+from backend.wire.cluster import ClusterEvent, ClusterEventList, Event, Plan, Topology
 from backend.wire.errors import problem
-from backend.wire.messages import (
-    Caller,
-    ClusterEvent,
-    ClusterEventList,
-    Event,
-    JobActionAnswer,
-    JobList,
-    JobView,
-    Plan,
-    Role,
-    Topology,
-    TransferList,
-    TransferView,
-    UserList,
-    UserView,
-)
+from backend.wire.jobs import JobActionAnswer, JobList, JobView
+from backend.wire.money import TransferList, TransferView
+from backend.wire.people import UserList, UserView
 from tests.support.console_world import LEDGER, NOW_MS, mixed_jobs, people, small_topology, transfers
 from tests.support.processes import Process, free_port
 

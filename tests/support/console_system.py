@@ -20,36 +20,31 @@ import httpx
 import msgspec
 
 from backend.base.ids import uuid7
-from backend.wire.messages import (
+from backend.wire.access import CreateOperator, OperatorList, OperatorRole, SetOperator
+from backend.wire.jobs import (
     Authorise,
     AuthoriseAnswer,
-    CreateOperator,
     DecisionList,
+    JobDecision,
+    JobFacts,
+    Outcome,
+    Printing,
+    Report,
+    ReportAnswer,
+)
+from backend.wire.money import MoneyAnswer, RefundJob, TransferList, TransferView
+from backend.wire.people import UserList, UserView
+from backend.wire.pricing import Printed
+from backend.wire.printers import (
     Enroll,
     EnrollAnswer,
     Heartbeat,
     HeartbeatAnswer,
-    JobDecision,
-    JobFacts,
-    MoneyAnswer,
-    OperatorList,
-    OperatorRole,
-    Outcome,
-    Printing,
     QueueList,
     QueueReport,
     QueueView,
-    RefundJob,
-    Report,
-    ReportAnswer,
-    SetOperator,
     SetQueue,
-    TransferList,
-    TransferView,
-    UserList,
-    UserView,
 )
-from backend.wire.pricing import Printed
 from tests.support.processes import Process, free_port, run
 
 T = TypeVar("T")

@@ -6,20 +6,13 @@ from typing import Final
 
 import msgspec
 
-from backend.wire.messages import (
-    DatabaseView,
-    Health,
-    JobView,
-    Ledger,
-    MemberState,
-    ProviderView,
-    QueueView,
-    ServerView,
-    Topology,
-    TransferView,
-    UserView,
-)
+from backend.wire.base import Ledger
+from backend.wire.cluster import DatabaseView, Health, ProviderView, ServerView, Topology
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
+from backend.wire.people import UserView
 from backend.wire.pricing import SimpleCost
+from backend.wire.printers import MemberState, QueueView
 
 LEDGER: Final = Ledger(currency="EUR", decimals=4)
 NOW_MS: Final = 1_790_000_000_000

@@ -22,18 +22,9 @@ from backend.client.client import ApiClient
 from backend.client.errors import NoServer
 from backend.db.engine import Database
 from backend.db.errors import DatabaseAway
-from backend.wire.messages import (
-    Authorise,
-    AuthoriseAnswer,
-    ClusterEvent,
-    ClusterEventList,
-    DatabaseSwitchover,
-    Enroll,
-    EnrollAnswer,
-    Plan,
-    Report,
-    ReportAnswer,
-)
+from backend.wire.cluster import ClusterEvent, ClusterEventList, DatabaseSwitchover, Plan
+from backend.wire.jobs import Authorise, AuthoriseAnswer, Report, ReportAnswer
+from backend.wire.printers import Enroll, EnrollAnswer
 from tests.support.api import authorise, report
 from tests.support.app_server import AppServer
 from tests.support.patroni import Node, PatroniCluster

@@ -16,7 +16,9 @@ from typing import Self
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer
-from backend.wire.messages import CommandId, JobList, JobView, MoneyAnswer, RefundJob, ReverseTransfer
+from backend.wire.base import CommandId
+from backend.wire.jobs import JobList, JobView
+from backend.wire.money import MoneyAnswer, RefundJob, ReverseTransfer
 
 LOOK_S = 0.5
 CALL_S = 5.0

@@ -14,7 +14,7 @@ from typing import Self
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer
-from backend.wire.messages import CancelJob, JobActionAnswer, JobList, JobView, ReleaseJob
+from backend.wire.jobs import CancelJob, JobActionAnswer, JobList, JobView, ReleaseJob
 
 LOOK_S = 0.5
 CALL_S = 5.0

@@ -21,7 +21,7 @@ from backend.intake.errors import BatchRejected, ConnectionFault
 from backend.intake.model import Body
 from backend.intake.store_postgresql import PostgresqlSession, PostgresqlStore
 from backend.intake.tables import command
-from backend.wire.messages import Adjust
+from backend.wire.money import Adjust
 from tests.support.books import assert_sound
 from tests.support.postgresql import Postgres
 from tests.support.processes import wait_until

@@ -34,7 +34,8 @@ from backend.ledger.tables import account_stripe
 from backend.ledger.tables import transfer as transfer_table
 from backend.people.tables import user as user_table
 from backend.printers.tables import provider, queue
-from backend.wire.messages import Authorise, JobFacts, Ledger, Printing, Report
+from backend.wire.base import Ledger
+from backend.wire.jobs import Authorise, JobFacts, Printing, Report
 from backend.wire.pricing import Printed
 
 LEDGER = Ledger(currency="EUR", decimals=4)

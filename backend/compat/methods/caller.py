@@ -21,7 +21,8 @@ from backend.db.errors import DatabaseAway
 from backend.intake.model import NO_LIMITS, Limits
 from backend.intake.service import Intake
 from backend.operations.online_backup import OnlineBackup
-from backend.wire.messages import Adjust, ConfigureAccount, Ledger, MoneyAnswer, SetBalance
+from backend.wire.base import Ledger
+from backend.wire.money import Adjust, ConfigureAccount, MoneyAnswer, SetBalance
 
 P = ParamSpec("P")
 R = TypeVar("R")

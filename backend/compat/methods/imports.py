@@ -24,7 +24,8 @@ from backend.intake.errors import IntakeError
 from backend.ledger.tables import account
 from backend.people.bulk import MAX_ROWS, import_users
 from backend.people.tables import user as user_table
-from backend.wire.messages import ConfigureAccount, ImportRow, SetBalance
+from backend.wire.money import ConfigureAccount, SetBalance
+from backend.wire.people import ImportRow
 from backend.wire.userfile import CARDS, PAPERCUT, FileRefused, read_listing, text_of
 
 SUFFIXES: Final = (".txt", ".csv", ".tsv", ".tab")

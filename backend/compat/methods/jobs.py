@@ -16,7 +16,7 @@ from backend.compat.job_details import JobDetails, read_job
 from backend.compat.methods.caller import Caller
 from backend.compat.queries import earlier_job, queue_key, user_known
 from backend.intake.errors import CommandConflict
-from backend.wire.messages import ReportAnswer
+from backend.wire.jobs import ReportAnswer
 
 _KEYS: Final = uuid.UUID("a2f2a5d0-6a0e-5b0e-9a53-0f7a5f6f1c1e")  # the name space of ids made of a client's own key
 

@@ -7,7 +7,7 @@ from backend.compat.faults import Code, Fault
 from backend.compat.methods.caller import LIMIT, MAX_COMMENT, Caller
 from backend.compat.properties import money
 from backend.compat.queries import card_owner, user_exists
-from backend.wire.messages import Adjust, SetBalance
+from backend.wire.money import Adjust, SetBalance
 
 
 async def get_balance(caller: Caller, user: str, account: str = "") -> Decimal:

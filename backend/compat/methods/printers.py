@@ -10,7 +10,7 @@ from backend.compat.properties import PrinterRecord, money, printer_property, pr
 from backend.compat.queries import printer_names, printer_record, queue_totals
 from backend.printers.errors import QueueUnknown
 from backend.printers.service import set_queue, switch_queue
-from backend.wire.messages import SetQueue
+from backend.wire.printers import SetQueue
 
 STATISTICS: Final = "print-stats."
 

@@ -26,7 +26,7 @@ from backend.jobs.service import forget_user
 from backend.people.errors import AliasTaken, CardTaken, NameTaken, UserBusy, UserUnknown
 from backend.people.model import UserChange
 from backend.people.service import create_user, rename_user, update_user, user_defaults
-from backend.wire.messages import ConfigureAccount, SetBalance
+from backend.wire.money import ConfigureAccount, SetBalance
 
 MAX_PIN = 32
 SET_COMMENT = "Set by setUserProperty"

@@ -24,8 +24,8 @@ from app.views.tokens import TokenDialog
 from app.views.useredit import ImportDialog, UserDialog
 from app.views.userend import DeleteDialog, RenameDialog
 from app.views.window import MainWindow
-from backend.wire.messages import QueueReport, SetQueue
 from backend.wire.pricing import SimpleCost, StandardCost, with_version
+from backend.wire.printers import QueueReport, SetQueue
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_system import PlayedProvider, System
 

@@ -15,7 +15,8 @@ from app.qt.session import Session
 from app.views.cancel import CancelDialog
 from app.views.jobs import JobsPanel
 from app.views.window import MainWindow
-from backend.wire.messages import Authorise, JobActionAnswer, QueueReport, SetQueue
+from backend.wire.jobs import Authorise, JobActionAnswer
+from backend.wire.printers import QueueReport, SetQueue
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import Cluster
 from tests.support.console_system import PlayedProvider, System

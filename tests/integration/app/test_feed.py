@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.core.profiles import Profile
 from app.core.reducer import Changes
 from app.qt.session import Session
-from backend.wire.messages import Event
+from backend.wire.cluster import Event
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import TOKEN, Cluster
 from tests.support.console_world import NOW_MS, job, queue, small_topology

@@ -9,7 +9,7 @@ from app.core.queries import Read
 from app.qt.lookup import Lookup
 from app.qt.session import Session
 from app.views.window import MainWindow
-from backend.wire.messages import UserList
+from backend.wire.people import UserList
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_cluster import TOKEN, Cluster
 

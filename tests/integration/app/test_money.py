@@ -27,7 +27,9 @@ from app.views.account import LogInAgain
 from app.views.money import AdjustDialog, RefundDialog, ReverseDialog
 from app.views.person import PersonPanel
 from app.views.window import MainWindow
-from backend.wire.messages import QueueReport, SetOperator, SetQueue, TransferView
+from backend.wire.access import SetOperator
+from backend.wire.money import TransferView
+from backend.wire.printers import QueueReport, SetQueue
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_system import PlayedProvider, System
 

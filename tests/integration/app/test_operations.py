@@ -20,7 +20,7 @@ from app.core.profiles import Profile
 from app.qt.session import Session
 from app.views.operation import OperationDialog
 from app.views.window import MainWindow
-from backend.wire.messages import ClusterEvent, Event, Objection, Plan
+from backend.wire.cluster import ClusterEvent, Event, Objection, Plan
 from tests.integration.app.test_window import nameless
 from tests.support.app_server import AppServer
 from tests.support.console_cluster import TOKEN, Cluster

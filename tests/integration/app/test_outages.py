@@ -16,7 +16,7 @@ from app.views.history import HistoryPage
 from app.views.listing import ListPage
 from app.views.useredit import UserDialog
 from app.views.window import MainWindow
-from backend.wire.messages import QueueReport
+from backend.wire.printers import QueueReport
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_system import System
 

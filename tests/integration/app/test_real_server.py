@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from app.core.profiles import Profile
 from app.qt.session import Session
 from app.views.window import MainWindow
-from backend.wire.messages import QueueReport
+from backend.wire.printers import QueueReport
 from tests.integration.app.conftest import DEADLINE_MS
 from tests.support.console_system import PlayedProvider, System
 

@@ -12,7 +12,7 @@ import pytest
 
 from backend.access.settings import write_setting
 from backend.db.engine import Database
-from backend.wire.messages import Enroll, EnrollAnswer, Heartbeat, QueueReport
+from backend.wire.printers import Enroll, EnrollAnswer, Heartbeat, QueueReport
 from tests.support.app_server import AppServer
 from tests.support.folders import scratch_folder
 from tests.support.postgresql import Postgres

@@ -19,7 +19,7 @@ from backend.intake.model import NO_LIMITS, Body, Limits, Policy
 from backend.intake.service import Intake
 from backend.intake.store_memory import MemoryStore
 from backend.operations.online_backup import OnlineBackup
-from backend.wire.messages import Ledger
+from backend.wire.base import Ledger
 from tests.integration.compat.conftest import TOKEN
 
 LEDGER = Ledger(currency="EUR", decimals=4)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from backend.wire.messages import AuthoriseAnswer
+from backend.wire.jobs import AuthoriseAnswer
 from tests.integration.compat.conftest import TOKEN, Site, post
 from tests.support.stores import authorise, new_id, report
 

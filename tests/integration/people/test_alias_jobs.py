@@ -3,7 +3,8 @@
 from backend.base.ids import uuid7
 from backend.people.model import UserChange
 from backend.people.service import create_user
-from backend.wire.messages import AuthoriseAnswer, JobList, ReportAnswer, UserList
+from backend.wire.jobs import AuthoriseAnswer, JobList, ReportAnswer
+from backend.wire.people import UserList
 from tests.support.api import Api, authorise, report, scene
 
 

@@ -15,7 +15,7 @@ from backend.people.queries import get_user
 from backend.people.service import create_user
 from backend.people.tables import user, user_identity, user_word
 from backend.people.words import words_of
-from backend.wire.messages import ImportAnswer, ImportRow, UserDetails, UserView
+from backend.wire.people import ImportAnswer, ImportRow, UserDetails, UserView
 
 BY = {"actor": "t", "role": "admin"}
 

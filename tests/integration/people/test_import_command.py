@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.main import main
-from backend.wire.messages import ImportAnswer, ImportRow, ImportUsers, UserDetails, UserList
+from backend.wire.people import ImportAnswer, ImportRow, ImportUsers, UserDetails, UserList
 from tests.support.api import Api, scene
 from tests.support.app_server import AppServer
 

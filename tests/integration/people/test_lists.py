@@ -17,7 +17,7 @@ from backend.people.model import UserChange
 from backend.people.service import create_user
 from backend.people.tables import user, user_word
 from backend.people.words import typed, words_of
-from backend.wire.messages import UserView
+from backend.wire.people import UserView
 
 PEOPLE = 40
 WAYS = 60  # of sort, filter and query, of 528

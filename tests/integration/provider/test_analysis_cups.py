@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.document import analyse_document
 from provider.analysis.options import parse_options
 from provider.analysis.pdf import PdfFindings, examine_pdf

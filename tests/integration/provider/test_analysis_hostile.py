@@ -17,7 +17,7 @@ from threading import Event
 
 import pytest
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.ghostscript import MEMORY_BYTES
 from provider.analysis.ticket import AnalysisRequest
 from provider.analysis.worker import MEMORY_ALLOWANCE_BYTES, Analyser

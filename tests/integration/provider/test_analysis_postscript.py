@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.document import analyse_document
 from provider.analysis.postscript import dsc_pages
 from provider.analysis.ticket import AnalysisRequest

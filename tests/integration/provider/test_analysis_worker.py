@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.ticket import AnalysisRequest
 from provider.analysis.worker import Analyser
 from tests.support.documents import GREY, RED, Page, endless_pdf, text_lines, write_pdf

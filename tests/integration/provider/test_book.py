@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backend.base.clock import SystemClock
 from backend.base.ids import uuid7
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs.book import Book
 from provider.jobs.model import Evidence, JobRecord, RunRecord, Told
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from backend.base.clock import SystemClock
-from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing
 from backend.wire.pricing import SimpleCost
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.wire.messages import JobFacts, Printing
+from backend.wire.jobs import JobFacts, Printing
 from provider import foreseen
 from provider.cups.starts import BackendStarts, Start
 from provider.errors import CupsError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.wire.messages import JobFacts, Printing
+from backend.wire.jobs import JobFacts, Printing
 from provider.cups_backend import inkeeper as backend
 from provider.errors import CupsError
 from provider.jobs.desk import Session

@@ -12,7 +12,7 @@ import pytest
 
 from backend.base.clock import ManualClock, SystemClock
 from backend.client.names import Names
-from backend.wire.messages import QueueReport, Supply
+from backend.wire.printers import QueueReport, Supply
 from provider.cups import ipp
 from provider.cups.client import Queue
 from provider.cups.printer import UNREACHED, ask_about

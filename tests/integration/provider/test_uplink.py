@@ -13,18 +13,11 @@ import msgspec
 from backend.base.clock import SystemClock
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
+from backend.wire.base import JobId
 from backend.wire.errors import problem
-from backend.wire.messages import (
-    AuthoriseAnswer,
-    HeartbeatAnswer,
-    JobFacts,
-    JobId,
-    Member,
-    Printing,
-    QueuePolicy,
-    ReportAnswer,
-)
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing, ReportAnswer
 from backend.wire.pricing import Printed, SimpleCost
+from backend.wire.printers import HeartbeatAnswer, Member, QueuePolicy
 from provider.analysis.worker import Analyser
 from provider.cups.client import Cupsd
 from provider.enrolment import Cluster, read_cluster

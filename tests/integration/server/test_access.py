@@ -14,26 +14,23 @@ from backend.access.passwords import Passwords, hash_secret
 from backend.base.ids import uuid7
 from backend.db.engine import Database
 from backend.db.migrate import migrate
-from backend.wire.messages import (
-    Adjust,
+from backend.wire.access import (
     AuditList,
     Caller,
     ChangePassword,
     CreateOperator,
     CreateToken,
-    CreateUser,
     LogIn,
     LogInAnswer,
-    MoneyAnswer,
     OperatorList,
     SetOperator,
     SetSetting,
     SettingList,
     TokenCreated,
     TokenList,
-    UserDetails,
-    UserList,
 )
+from backend.wire.money import Adjust, MoneyAnswer
+from backend.wire.people import CreateUser, UserDetails, UserList
 from tests.support.api import Api, eventually, scene
 
 NOW = 1_795_000_000_000

@@ -8,26 +8,14 @@ from backend.access.settings import write_setting
 from backend.base.ids import uuid7
 from backend.people.model import UserChange
 from backend.people.service import create_user
-from backend.wire.messages import (
-    GENERATION_HEADER,
-    VERSION,
-    Adjust,
-    AuthoriseAnswer,
-    Enroll,
-    EnrollAnswer,
-    HeartbeatAnswer,
-    JobList,
-    MemberList,
-    MoneyAnswer,
-    QueueList,
-    ReportAnswer,
-    Role,
-    SetQueue,
-    Topology,
-    TransferList,
-    UserList,
-)
+from backend.wire.access import Role
+from backend.wire.base import GENERATION_HEADER, VERSION
+from backend.wire.cluster import Topology
+from backend.wire.jobs import AuthoriseAnswer, JobList, ReportAnswer
+from backend.wire.money import Adjust, MoneyAnswer, TransferList
+from backend.wire.people import UserList
 from backend.wire.pricing import SimpleCost
+from backend.wire.printers import Enroll, EnrollAnswer, HeartbeatAnswer, MemberList, QueueList, SetQueue
 from tests.support.api import SECRET, Api, authorise, eventually, heartbeat, report, scene
 
 

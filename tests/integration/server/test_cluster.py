@@ -11,18 +11,10 @@ import pytest
 from backend.base.ids import uuid7
 from backend.client.client import ApiClient
 from backend.client.events import events
-from backend.wire.messages import (
-    Adjust,
-    AuthoriseAnswer,
-    Enroll,
-    EnrollAnswer,
-    JobList,
-    MemberList,
-    MoneyAnswer,
-    ReportAnswer,
-    Topology,
-    TransferList,
-)
+from backend.wire.cluster import Topology
+from backend.wire.jobs import AuthoriseAnswer, JobList, ReportAnswer
+from backend.wire.money import Adjust, MoneyAnswer, TransferList
+from backend.wire.printers import Enroll, EnrollAnswer, MemberList
 from tests.support.api import SECRET, authorise, eventually, report
 from tests.support.app_server import AppServer
 from tests.support.processes import wait_until

@@ -17,14 +17,14 @@ from starlette.applications import Starlette
 from backend.access.settings import write_setting
 from backend.compat.routes import routes as compat_routes
 from backend.operations.online_backup import OnlineBackup
-from backend.wire.messages import (
+from backend.wire.access import Role
+from backend.wire.cluster import (
     ClusterEvent,
     ClusterEventList,
     DatabaseSwitchover,
     DatabaseView,
     Plan,
     ProviderView,
-    Role,
     ServerView,
     Topology,
 )

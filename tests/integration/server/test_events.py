@@ -13,7 +13,9 @@ from backend.access.tables import access_token
 from backend.cluster import events
 from backend.cluster.tables import event
 from backend.db.engine import Database, now_ms
-from backend.wire.messages import AuthoriseAnswer, Event, HeartbeatAnswer
+from backend.wire.cluster import Event
+from backend.wire.jobs import AuthoriseAnswer
+from backend.wire.printers import HeartbeatAnswer
 from tests.support.api import Api, api, authorise, eventually, heartbeat, scene
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backend.wire.messages import AuthoriseAnswer, DatabaseView, JobList, ProviderView, ServerView, Topology
+from backend.wire.cluster import DatabaseView, ProviderView, ServerView, Topology
+from backend.wire.jobs import AuthoriseAnswer, JobList
 from tests.support.api import Api, api, authorise, eventually, freeze, scene
 from tests.support.postgresql import Postgres
 

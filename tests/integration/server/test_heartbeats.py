@@ -19,7 +19,9 @@ from backend.jobs.tables import job
 from backend.main import expire_silent
 from backend.printers.model import Beat
 from backend.printers.tables import provider, queue
-from backend.wire.messages import AuthoriseAnswer, HeartbeatAnswer, JobList, MoneyAnswer, ReportAnswer, TransferList
+from backend.wire.jobs import AuthoriseAnswer, JobList, ReportAnswer
+from backend.wire.money import MoneyAnswer, TransferList
+from backend.wire.printers import HeartbeatAnswer
 from tests.support.api import Api, authorise, heartbeat, report, scene
 
 WHO = Principal("provider", "print1", 7)

@@ -6,38 +6,21 @@ import msgspec
 import pytest
 
 from backend.base.ids import uuid7
-from backend.wire.messages import (
+from backend.wire.access import AuditList, SetSetting, SettingList
+from backend.wire.base import Message
+from backend.wire.jobs import AuthoriseAnswer, JobActionAnswer, JobList, ReleaseJob, ReportAnswer, TickOff
+from backend.wire.money import (
     Adjust,
-    AuditList,
-    AuthoriseAnswer,
     ConfigureAccount,
-    CreateUser,
-    DeleteUser,
-    HeartbeatAnswer,
-    JobActionAnswer,
-    JobList,
-    Message,
     MoneyAnswer,
-    QueueList,
     RefundJob,
-    ReleaseJob,
-    RenameUser,
-    ReportAnswer,
     ReverseTransfer,
-    RuleList,
     SetBalance,
-    SetQueue,
-    SetQueues,
-    SetSetting,
-    SettingList,
-    SetUser,
-    TickOff,
     TransferList,
-    UserDeleted,
-    UserDetails,
-    UserList,
 )
+from backend.wire.people import CreateUser, DeleteUser, RenameUser, SetUser, UserDeleted, UserDetails, UserList
 from backend.wire.pricing import MediaCost, PageCost, SimpleCost, StandardCost, with_version
+from backend.wire.printers import HeartbeatAnswer, QueueList, RuleList, SetQueue, SetQueues
 from tests.support.api import Api, authorise, eventually, heartbeat, report, scene
 
 ROW = PageCost(grayscale_simplex=500, grayscale_duplex=400, color_simplex=2500, color_duplex=2400)

@@ -12,7 +12,7 @@ from backend.cluster.tables import cluster_event
 from backend.cluster.tables import event as event_table
 from backend.db.engine import Database
 from backend.db.migrate import migrate
-from backend.wire.messages import ClusterEvent, ClusterEventList
+from backend.wire.cluster import ClusterEvent, ClusterEventList
 from tests.integration.server.test_events import Reader, reading, true_when
 from tests.support.api import Api, api, eventually, scene
 

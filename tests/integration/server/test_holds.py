@@ -14,24 +14,20 @@ from backend.api.services import Services
 from backend.base.ids import uuid7
 from backend.jobs import service
 from backend.main import end_overdue_holds
-from backend.wire.messages import (
+from backend.wire.cluster import Topology
+from backend.wire.jobs import (
     Authorise,
     AuthoriseAnswer,
     CancelJob,
     DecisionList,
-    HeartbeatAnswer,
     JobActionAnswer,
     JobDecision,
     JobList,
     JobView,
-    QueueList,
     ReleaseJob,
     ReportAnswer,
-    ServerContact,
-    SetQueue,
-    Supply,
-    Topology,
 )
+from backend.wire.printers import HeartbeatAnswer, QueueList, ServerContact, SetQueue, Supply
 from tests.support.api import Api, api, authorise, enroll, eventually, heartbeat, report, scene
 
 OFFICE = "/api/v1/queues/1"

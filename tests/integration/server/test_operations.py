@@ -18,15 +18,8 @@ from backend.cluster.model import Lease, MemberRow, Snapshot
 from backend.cluster.tables import cluster, member
 from backend.db.engine import Database
 from backend.db.migrate import migrate
-from backend.wire.messages import (
-    ClusterAction,
-    ClusterEvent,
-    ClusterEventList,
-    ClusterVerb,
-    MemberList,
-    Plan,
-    Topology,
-)
+from backend.wire.cluster import ClusterAction, ClusterEvent, ClusterEventList, ClusterVerb, Plan, Topology
+from backend.wire.printers import MemberList
 from tests.integration.server.test_events import reading, true_when
 from tests.support.api import Api, api, eventually, scene
 from tests.support.app_server import AppServer

@@ -8,7 +8,7 @@ from backend.access.model import ROLES
 from backend.api.app import OPERATIONS
 from backend.api.operation import Operation
 from backend.base.ids import uuid7
-from backend.wire.messages import AuditList
+from backend.wire.access import AuditList
 from tests.support.api import Api, scene
 
 GUARDED = [operation for operation in OPERATIONS if operation.roles is not None]

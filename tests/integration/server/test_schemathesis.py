@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from backend.access.model import ROLES
 from backend.api.app import OPERATIONS, openapi_bytes
-from backend.wire.messages import Role
+from backend.wire.access import Role
 from tests.support.app_server import AppServer
 
 ENDLESS = "/api/v1/events"  # goes on for ever when it is allowed

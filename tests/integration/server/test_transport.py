@@ -12,7 +12,7 @@ import pytest
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer
 from backend.client.transport import ShortTransport
-from backend.wire.messages import MemberList
+from backend.wire.printers import MemberList
 from tests.support.processes import Process, free_port, run
 
 LIST = MemberList(generation=1, members=())

@@ -21,19 +21,9 @@ from app.core.pages import PAGES, shown_to
 from app.core.queries import read_rights
 from app.core.users import Import, standing, summary, touched, troubles_csv, until_ms
 from backend.access.settings import KNOWN
-from backend.wire.messages import (
-    AuditEntry,
-    Caller,
-    ImportTrouble,
-    OperatorList,
-    OperatorView,
-    Plan,
-    Role,
-    SettingView,
-    TokenView,
-    UserDetails,
-    UserView,
-)
+from backend.wire.access import AuditEntry, Caller, OperatorList, OperatorView, Role, SettingView, TokenView
+from backend.wire.cluster import Plan
+from backend.wire.people import ImportTrouble, UserDetails, UserView
 from tests.support.console_world import LEDGER, NOW_MS
 
 ANNA = OperatorView(

@@ -7,7 +7,7 @@ import pytest
 from app.core.audit import detail_words
 from app.core.reasons import reason_words
 from backend.printers.model import encode_rule
-from backend.wire.messages import AuditEntry
+from backend.wire.access import AuditEntry
 from backend.wire.pricing import MediaCost, PageCost, SimpleCost, StandardCost
 from tests.support.console_world import LEDGER, NOW_MS
 

@@ -19,8 +19,9 @@ from app.core.costs import (
     typed,
 )
 from app.core.queues import CHOICES, COLUMNS, Choice, chosen, counted, line
-from backend.wire.messages import Ledger, SetQueue
+from backend.wire.base import Ledger
 from backend.wire.pricing import CostRule, MediaCost, PageCost, Printed, SimpleCost, StandardCost, price
+from backend.wire.printers import SetQueue
 from tests.support.console_world import LEDGER, large_topology, queue
 
 UNITS = Ledger(currency="", decimals=0)

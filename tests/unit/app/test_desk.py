@@ -6,7 +6,8 @@ from app.core.commands import Maker, act_on_job, adjust, job_ending, money_endin
 from app.core.desk import able, foreign_text, job_facts, listed, sentence, why_not
 from app.core.outbox import Item, Owner, Verb
 from app.core.reducer import Rights
-from backend.wire.messages import JobActionAnswer, JobView, MoneyAnswer
+from backend.wire.jobs import JobActionAnswer, JobView
+from backend.wire.money import MoneyAnswer
 from tests.support.console_world import LEDGER, job
 
 HELD = job(1, state="held", title="Essay", charged=0, cost=6000)

@@ -6,7 +6,7 @@ import pytest
 from app.core import facts
 from app.core.operations import node_offers
 from app.core.reducer import Rights
-from backend.wire.messages import ServerContact, Supply
+from backend.wire.printers import ServerContact, Supply
 from tests.support.console_world import provider, queue, small_topology
 
 

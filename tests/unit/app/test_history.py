@@ -14,7 +14,7 @@ from app.core.history import about, as_csv, away_text, line, matches, moment_tex
 from app.core.reducer import HISTORY_WINDOW, Closed, Forbidden, HistoryChanged, HistoryRead, State, step
 from app.models.history import ENOUGH_FOUND, MAX_EVENTS, HistoryModel
 from backend.cluster.history import Kind
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 AT = 1_790_000_000_123  # 2026-09-21 14:13:20.123 UTC
 

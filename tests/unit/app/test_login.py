@@ -4,8 +4,8 @@ import pytest
 
 from app.core.login import about, ends_soon, ends_text, refusal, wait_text, who_text
 from backend.client.errors import NoServer, ServerProblem
+from backend.wire.access import Caller
 from backend.wire.errors import problem
-from backend.wire.messages import Caller
 from tests.support.console_world import LEDGER
 
 MARIA = Caller(

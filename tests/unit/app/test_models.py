@@ -12,7 +12,8 @@ from app.models.jobs import JobsModel
 from app.models.roles import ID, TONE
 from app.models.tree import DETAIL, NAME, STATUS, TreeModel
 from app.models.users import AMOUNT, BALANCE, WHY, TransfersModel, UsersModel
-from backend.wire.messages import JobView, UserList
+from backend.wire.jobs import JobView
+from backend.wire.people import UserList
 from tests.support.console_world import (
     LEDGER,
     NOW_MS,

@@ -15,7 +15,9 @@ from app.core.money import (
     read_amount,
 )
 from app.core.viewdata import money
-from backend.wire.messages import Caller, Ledger, TransferView
+from backend.wire.access import Caller
+from backend.wire.base import Ledger
+from backend.wire.money import TransferView
 from tests.support.console_world import LEDGER, job, user
 
 MIRA = user("mira", "Mira Novak")  # 18.45, of it 7.40 reserved

@@ -25,7 +25,7 @@ from app.core.talk import (
     screen,
     step,
 )
-from backend.wire.messages import ClusterEvent, DatabaseView, Objection, Plan, ServerView, Topology
+from backend.wire.cluster import ClusterEvent, DatabaseView, Objection, Plan, ServerView, Topology
 from tests.support.console_world import server, small_topology
 
 ADMIN = Rights(True)

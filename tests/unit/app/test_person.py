@@ -13,7 +13,8 @@ from app.core.person import (
     why_lines,
 )
 from backend.jobs.model import Mark, mark_names
-from backend.wire.messages import JobView, TransferView
+from backend.wire.jobs import JobView
+from backend.wire.money import TransferView
 from tests.support.console_world import LEDGER, job, user
 
 MIRA = user("mira", "Mira Novak-Özdemir", email="m.novak@example.org", alias="mn7", card_number2="99 88")

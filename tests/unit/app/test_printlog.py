@@ -25,7 +25,7 @@ from app.core.printlog import (
 from app.core.tables import BOM, JOB_COLUMNS, exact, harmless, job_row, lines
 from app.models.printlog import LogModel
 from backend.client.errors import NoServer
-from backend.wire.messages import JobList, JobView
+from backend.wire.jobs import JobList, JobView
 from tests.support.console_world import LEDGER, job
 
 

@@ -12,7 +12,8 @@ from app.core.layout import CARD_H, CARD_W, Rect, place
 from app.core.topology import QUEUES_SHOWN, Graph, build, fold, printer_address
 from app.models.roles import TONE
 from app.models.tree import STATUS, TreeModel
-from backend.wire.messages import MemberState, Topology
+from backend.wire.cluster import Topology
+from backend.wire.printers import MemberState
 from tests.support.console_world import NOW_MS, large_topology, provider, queue, server, small_topology
 
 

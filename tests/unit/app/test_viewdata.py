@@ -8,7 +8,8 @@ from app.core import viewdata
 from app.core.freshness import age_text, ago_text, is_stale, shown_health
 from app.core.reducer import Connection, State
 from backend.jobs.model import mark_names
-from backend.wire.messages import Health, Ledger
+from backend.wire.base import Ledger
+from backend.wire.cluster import Health
 from tests.support.console_world import LEDGER, NOW_MS, job, mixed_jobs, people, small_topology, transfers, user
 
 LIVE = Connection(phase="live", endpoint="http://app-01:9191", servers=("http://app-01:9191",))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.wire.messages import ImportRow, UserDetails
+from backend.wire.people import ImportRow, UserDetails
 from backend.wire.userfile import CARDS, PAPERCUT, FileRefused, Listing, read_listing, text_of
 
 ANN = ImportRow(row=2, name="ann", details=UserDetails(full_name="Ann Smith", email="ann@example.org"))

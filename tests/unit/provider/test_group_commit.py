@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from backend.base.clock import ManualClock
-from backend.wire.messages import JobFacts, Printing
+from backend.wire.jobs import JobFacts, Printing
 from provider.errors import JournalError
 from provider.jobs.book import Book
 from provider.jobs.model import Evidence, JobRecord, Phase, RunRecord

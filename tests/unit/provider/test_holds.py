@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs.holds import AGAIN_S, MOST_AT_ONCE, Decided, Step, steps
 from provider.jobs.model import HeldFor, JobRecord
 

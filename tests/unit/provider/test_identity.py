@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from msgspec.structs import replace as change
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.cups.client import Cupsd, CupsJob
 from provider.cups.identity import guess, identify, judge_note, judge_state, ppd_defaults, printing_of_run, question_of
 from provider.cups.ipp import JOB_GROUP, Group, Value

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from backend.wire.pricing import Printed
 from provider.cups_backend import inkeeper as backend
 from provider.errors import JournalError

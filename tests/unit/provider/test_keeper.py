@@ -11,7 +11,8 @@ from typing import Any, cast
 import msgspec
 
 from backend.base.clock import ManualClock
-from backend.wire.messages import JobDecision, JobId, Printing
+from backend.wire.base import JobId
+from backend.wire.jobs import JobDecision, Printing
 from provider.cups.client import MOST_WAITING, CupsJob
 from provider.errors import CupsError
 from provider.jobs.model import HeldFor, JobRecord

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from backend.wire.messages import AuthoriseAnswer, JobFacts, Printing
+from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing
 from backend.wire.pricing import SimpleCost
 from provider.jobs.events import (
     Adopted,

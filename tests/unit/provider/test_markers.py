@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.wire.messages import QueueReport, Supply
+from backend.wire.printers import QueueReport, Supply
 from provider.cups.ipp import BEGIN_COLLECTION, PRINTER_GROUP, Group, Value
 from provider.cups.markers import ASKED, MOST, read_media, read_reasons, read_supplies
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.wire.messages import JobFacts, Ledger, OfflinePolicy, QueuePolicy
+from backend.wire.base import Ledger, OfflinePolicy
+from backend.wire.jobs import JobFacts
 from backend.wire.pricing import SimpleCost
+from backend.wire.printers import QueuePolicy
 from provider.jobs.offline import (
     OfflineDeny,
     OfflineHold,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from backend.wire.messages import Printing
+from backend.wire.jobs import Printing
 from provider.jobs.model import Ending, JobRecord
 from provider.jobs.rules import NOTHING
 from provider.uplink.machine import LONGEST_PAUSE_S, MAX_IN_FLIGHT, REFUSED_PAUSE_S, Outbox

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from backend.wire.messages import JobFacts, PartialCharge, Printing
+from backend.wire.base import PartialCharge
+from backend.wire.jobs import JobFacts, Printing
 from backend.wire.pricing import Printed
 from provider.jobs import rules
 from provider.jobs.model import Cursor, Evidence, JobRecord, PrinterWord, RunRecord, Verdict

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.base.settings import SettingsError
-from backend.wire.messages import Authorise, JobFacts, Printing, Report, ServerContact
+from backend.wire.jobs import Authorise, JobFacts, Printing, Report
 from backend.wire.pricing import Printed, SimpleCost
+from backend.wire.printers import ServerContact
 from provider import status
 from provider.jobs.model import Ending, JobRecord, OfflineCharge, RunRecord
 from provider.local import protocol

@@ -22,7 +22,7 @@ from backend.base.clock import ManualClock
 from backend.db.engine import Database
 from backend.db.errors import DatabaseRefused
 from backend.db.migrate import migrate
-from backend.wire.messages import SetSetting, SettingList
+from backend.wire.access import SetSetting, SettingList
 
 
 @pytest.fixture

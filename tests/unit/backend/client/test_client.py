@@ -11,8 +11,10 @@ import pytest
 from backend.client.client import ApiClient
 from backend.client.errors import NoServer, ServerProblem
 from backend.client.events import events
+from backend.wire.base import DRAINING_HEADER, GENERATION_HEADER
+from backend.wire.cluster import Event
 from backend.wire.errors import problem
-from backend.wire.messages import DRAINING_HEADER, GENERATION_HEADER, Event, MemberList
+from backend.wire.printers import MemberList
 
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 LIST = MemberList(generation=1, members=())

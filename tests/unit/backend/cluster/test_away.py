@@ -8,7 +8,7 @@ from backend.cluster.away import Away
 from backend.cluster.databases import views
 from backend.cluster.model import Lease, MemberRow, Snapshot
 from backend.cluster.patroni import Seen
-from backend.wire.messages import DatabaseView, ProviderView, ServerView, Topology
+from backend.wire.cluster import DatabaseView, ProviderView, ServerView, Topology
 from tests.unit.backend.cluster.test_databases import LEADER, WHOLE, member, seen
 from tests.unit.backend.cluster.test_topology import LEDGER, PROVIDER, QUEUE
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from backend.cluster import plan
 from backend.cluster.model import Lease, MemberRow, Snapshot, state_of
-from backend.wire.messages import ClusterAction, ClusterVerb, Plan
+from backend.wire.cluster import ClusterAction, ClusterVerb, Plan
 
 
 def row(name: str, age_ms: int = 100, **more: object) -> MemberRow:

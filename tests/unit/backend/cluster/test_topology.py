@@ -6,8 +6,10 @@ import pytest
 from backend.cluster import topology
 from backend.cluster.model import Lease, MemberRow, Snapshot, member_state
 from backend.printers.model import ProviderSeen
-from backend.wire.messages import DatabaseView, Ledger, QueueView, ServerContact, Topology
+from backend.wire.base import Ledger
+from backend.wire.cluster import DatabaseView, Topology
 from backend.wire.pricing import SimpleCost
+from backend.wire.printers import QueueView, ServerContact
 
 LEDGER = Ledger(currency="EUR", decimals=4)
 SERVER = MemberRow("s1", "p1", "http://s1", "serving", "1", 200)

@@ -7,7 +7,7 @@ import pytest
 
 from backend.compat import health_view
 from backend.compat.health_view import DatabaseFacts, PrinterFacts, ProviderFacts, SystemFacts
-from backend.wire.messages import ServerContact
+from backend.wire.printers import ServerContact
 
 DATABASE = DatabaseFacts(error="", active_connections=1, max_connections=10, connect_ms=0, query_ms=1)
 SYSTEM = SystemFacts(

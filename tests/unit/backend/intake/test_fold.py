@@ -8,7 +8,7 @@ from backend.intake.model import Rows, command
 from backend.jobs import machine
 from backend.jobs.model import QueueRow, UserRow
 from backend.ledger.model import UNASSIGNED
-from backend.wire.messages import Adjust
+from backend.wire.money import Adjust
 from tests.support.stores import COST, PROVIDER_ID, authorise, new_id, report
 
 

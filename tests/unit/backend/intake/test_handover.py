@@ -9,7 +9,8 @@ from backend.intake import service
 from backend.intake.errors import ConnectionFault, Unavailable
 from backend.intake.model import Policy, Reads, Rows, Writes
 from backend.intake.service import DEADLINE_S, LATE_S, Intake
-from backend.wire.messages import Adjust, Ledger
+from backend.wire.base import Ledger
+from backend.wire.money import Adjust
 
 
 class Changing:

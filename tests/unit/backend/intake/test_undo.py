@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from backend.intake.model import Refund, Reverse
-from backend.wire.messages import MoneyAnswer
+from backend.wire.money import MoneyAnswer
 from tests.support.books import assert_sound
 from tests.support.stores import PRICE, MemoryHarness, authorise, new_id, report, run
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.notices import model
-from backend.wire.messages import ClusterEvent
+from backend.wire.cluster import ClusterEvent
 
 
 def event(kind: str, cause: str = "", away_ms: int | None = None) -> ClusterEvent:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.fallback import estimate
 from provider.analysis.formats import document_format
 from provider.analysis.ticket import AnalysisRequest

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.document import analyse_document
 from provider.analysis.text import pages_of
 from provider.analysis.ticket import AnalysisRequest

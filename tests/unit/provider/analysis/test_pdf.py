@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.document import analyse_document
 from provider.analysis.pdf import MAX_SIZES, examine_pdf, noted_copies, spread_order
 from provider.analysis.pdfium import PdfError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.wire.messages import JobFacts
+from backend.wire.jobs import JobFacts
 from provider.analysis.document import analyse_document
 from provider.analysis.ticket import AnalysisRequest
 from tests.support.documents import GREY, RED, Page, converted, raster_of, write_pdf
