@@ -64,7 +64,7 @@ class Bind:
     def start(self) -> Self:
         self.process.start()
         self.process.wait_for_line("running$", 60)
-        self.process.wait_for_port(self.port, 60)
+        self.process.wait_for_port(self.port)
         return self
 
     def stop(self) -> None:

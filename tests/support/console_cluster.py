@@ -91,7 +91,7 @@ class Cluster:
         for server in self.servers:
             server.start()
         for server, port in zip(self.servers, self.ports, strict=True):
-            server.wait_for_port(port, 60)
+            server.wait_for_port(port)
         return self
 
     def __exit__(

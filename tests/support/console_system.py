@@ -86,7 +86,7 @@ class System:
     def __enter__(self) -> Self:
         self._command("migrate")
         self.server.start()
-        self.server.wait_for_port(self.port, 60)
+        self.server.wait_for_port(self.port)
         self.admin = self._command("token", "create", "--role", "admin", "--name", "console-admin")
         self.helpdesk = self._command("token", "create", "--role", "helpdesk", "--name", "console-helpdesk")
         self._command("config", "set", "auth.webservices.auth-token", RPC_TOKEN)

@@ -260,7 +260,7 @@ class Process:
     def wait_for_line(self, pattern: str, timeout_s: float = 20) -> re.Match[str]:
         return self.wait_for(lambda: re.search(pattern, self.written(), re.MULTILINE), timeout_s, f"a line {pattern!r}")
 
-    def wait_for_port(self, port: int, timeout_s: float = 20) -> None:
+    def wait_for_port(self, port: int, timeout_s: float = 60) -> None:
         probe = (lambda: listens(self.pid, port)) if self.on else (lambda: listening(port))
         self.wait_for(probe, timeout_s, f"it listened on port {port}")
 
