@@ -14,7 +14,7 @@ import httpx
 
 from tests.support.processes import Failed
 
-PAUSE_S = 0.3
+PAUSE_S = 1.0
 AWAY = (502, 503, 504)
 
 
