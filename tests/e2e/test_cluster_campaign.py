@@ -17,7 +17,7 @@ from tests.support.folders import scratch_folder
 from tests.support.machines import Machines
 from tests.support.processes import Failed
 
-SHORT_S = 30.0
+SHORT_S = 20.0
 
 pytestmark = [
     pytest.mark.xdist_group("alone"),
