@@ -70,6 +70,7 @@ def test_once_charges_a_document_twice_over_and_leaves_nothing(state: Path, envi
             assert token[1] not in log.read_text(errors="replace"), f"{log} holds the admin token"
 
 
+@pytest.mark.long
 def test_a_killed_server_comes_back_and_charges_what_was_printed_meanwhile(make_run: Process, state: Path) -> None:
     make_run.start()
     make_run.wait_for_line("look a balance up", 110)

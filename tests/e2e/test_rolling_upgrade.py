@@ -71,7 +71,9 @@ def upgrade(tmp_path: Path, postgres: Postgres) -> Iterator[Upgrade]:
     postgres.drop_database(database)
 
 
-@pytest.mark.parametrize(("old", "new"), [("previous", "current"), ("current", "next")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("previous", "current"), pytest.param("current", "next", marks=pytest.mark.long)]
+)
 def test_servers_of_two_schemas_work_side_by_side_there_and_back(upgrade: Upgrade, old: Word, new: Word) -> None:
     async def play() -> None:
         before, after = versions.revision(old), versions.revision(new)

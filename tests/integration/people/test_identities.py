@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from backend.db.bulk import take_long
 from backend.db.engine import Database
 from backend.ledger.tables import account, transfer
 from backend.people.errors import AliasTaken, CardTaken, NameTaken, PeopleError, UserBusy, UserUnknown
@@ -21,11 +22,13 @@ BY = {"actor": "t", "role": "admin"}
 
 def add(database: Database, name: str, **details: str) -> None:
     with database.connect(writing=True) as conn:
+        take_long(conn)
         create_user(conn, name, msgspec.convert(details, UserChange), internal=False, **BY)
 
 
 def change(database: Database, name: str, **details: str) -> None:
     with database.connect(writing=True) as conn:
+        take_long(conn)
         update_user(conn, name, msgspec.convert(details, UserChange), **BY)
 
 
