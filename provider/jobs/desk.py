@@ -30,6 +30,7 @@ from provider.journal import runs
 
 KILL_AFTER_S: Final = 10.0
 TOKENS_A_LIFE: Final = 1 << 32
+MOST_REASONS: Final = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -145,9 +146,11 @@ class Desk:
         self._feed(job_id, ev.ReportRefused(revision, code))
 
     def note_reason(self, job_id: str, reason: str) -> None:
-        """Why a server will deny this job, in the words of whoever canceled it there."""
-        if reason and job_id in self._states:
-            self._reasons[job_id] = reason
+        """Why a server will deny this job, in the words of whoever canceled it there. Kept when the job is over: cupsd
+        may run its backend once more, and what that is told is what the user sees."""
+        self._reasons[job_id] = reason
+        while len(self._reasons) > MOST_REASONS:
+            del self._reasons[next(iter(self._reasons))]
 
     def nudge(self, job_id: str) -> None:
         """Something has happened to this job in CUPS."""
@@ -259,7 +262,6 @@ class Desk:
 
     def _forget(self, job_id: str) -> None:
         state = self._states.pop(job_id, None)
-        self._reasons.pop(job_id, None)
         timer = self._timers.pop(job_id, None)
         if timer is not None:
             timer.cancel()
@@ -322,8 +324,8 @@ class Desk:
         _log.info("job %s: %s %.0f ms after its analysis", record.job_id, decision, waited_s * 1000)
         if answer is None:
             return ev.Undecided(token, self._world.offline_verdict(record))
-        if answer.decision == "denied" and job_id in self._reasons:
-            answer = change(answer, message=self._reasons[job_id])
+        if answer.decision == "denied":
+            answer = change(answer, message=self._reasons.get(job_id) or answer.message)
         return ev.Decided(token, answer)
 
     def _foretell(self, job_id: str, token: int, record: JobRecord) -> None:

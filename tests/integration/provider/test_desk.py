@@ -13,7 +13,7 @@ from backend.wire.jobs import AuthoriseAnswer, JobFacts, Printing
 from backend.wire.pricing import SimpleCost
 from provider.jobs.book import Book
 from provider.jobs.desk import Desk, Session
-from provider.jobs.events import Finished, Print, Superseded
+from provider.jobs.events import Deny, Finished, Print, Superseded
 from provider.jobs.model import Ask, CupsState, JobRecord, OfflineCharge, PrinterWord, RunRecord
 from provider.jobs.offline import PRINT_UNPRICED, OfflinePrint, Verdict
 from provider.journal.inspect import newest
@@ -40,6 +40,7 @@ class Outside:
         self.reports: list[JobRecord] = []
         self.silent: asyncio.Event | None = None
         self.verdict: Verdict = PRINT_UNPRICED
+        self.denied = ""
 
     async def ask_printer(self, record: JobRecord, run: RunRecord) -> PrinterWord:
         return self.printer
@@ -52,6 +53,8 @@ class Outside:
         if self.silent is not None:
             await self.silent.wait()
             return None
+        if self.denied:
+            return AuthoriseAnswer(job_id=record.job_id, decision="denied", message=self.denied)
         return AuthoriseAnswer(job_id=record.job_id, decision="authorised")
 
     def offline_verdict(self, record: JobRecord) -> Verdict:
@@ -247,5 +250,29 @@ def test_a_daemon_that_died_in_between_finds_the_run_and_reports_it(tmp_path: Pa
         async with at_work(tmp_path, outside) as desk:
             await until(lambda: not desk.states, "the job to be over")
         assert [report.ending and report.ending.printed.impressions for report in outside.reports] == [2]
+
+    asyncio.run(scenario())
+
+
+def test_whoever_canceled_a_job_is_quoted_each_time_that_its_backend_asks(tmp_path: Path) -> None:
+    """cupsd may run the backend of a job once more after it was denied."""
+
+    async def scenario() -> None:
+        outside = Outside()
+        outside.denied = "canceled."
+        async with at_work(tmp_path, outside) as desk:
+            for attempt in (1, 2):
+                session = await ask(desk)
+                if attempt == 1:
+                    (state,) = desk.states
+                    desk.note_reason(state.record.job_id, "canceled: too dear")
+                reply = await asyncio.wait_for(session.reply, 20)
+                assert isinstance(reply, Deny)
+                assert reply.message == "canceled: too dear"
+                outside.cups = "canceled"
+                desk.gone(session)
+                await until(lambda: not desk.states, "the job to be over")
+                outside.cups = "alive"
+            assert outside.asked == [1, 2]
 
     asyncio.run(scenario())
