@@ -2,7 +2,8 @@
 everything else in the processor's queue, so that the server goes on answering meanwhile.
 
 Invariants: what has not a name of our making is never deleted; older backups are deleted when a newer one is whole; a
-server that ends takes the process with it, which leaves nothing unfinished behind.
+server that ends in good order takes the process with it, which leaves nothing unfinished behind. (Of one that is killed
+the process lives on and finishes its file.)
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from backend.db.url import DatabaseUrl
 
 DEFAULT_FOLDER: Final = Path("/var/lib/inkeeper/backups")
 END_WITHIN_S: Final = 5.0
+MADE_WITHIN_S: Final = 6 * 3600.0
 _NAME: Final = re.compile(r"inkeeper-\d{8}T\d{6}Z\.zip")
 
 
@@ -39,6 +41,7 @@ class OnlineBackup:
     program: Sequence[str]
     folder: Path
     keep: int
+    within_s: float = MADE_WITHIN_S
 
     async def make(self) -> Path:
         """The new backup's file. Raises Failure."""
@@ -57,9 +60,14 @@ class OnlineBackup:
     async def _run(self, path: Path) -> None:
         pipe = asyncio.subprocess.PIPE
         words = ("nice", "-n", "5", *self.program, "backup", str(path))
-        process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.DEVNULL, stderr=pipe)
         try:
-            _, errors = await process.communicate()
+            process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.DEVNULL, stderr=pipe)
+        except OSError as error:
+            raise Failure(f"its process cannot be started: {error.strerror}") from error
+        try:
+            _, errors = await asyncio.wait_for(process.communicate(), self.within_s)
+        except TimeoutError:
+            raise Failure(f"it was not made within {self.within_s / 3600:g} hours") from None
         finally:
             if process.returncode is None:
                 await _end(process)

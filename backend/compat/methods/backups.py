@@ -25,7 +25,7 @@ async def _back_up(caller: Caller, notes: Notes) -> str:
         path = making.result()
         size = (await asyncio.to_thread(path.stat)).st_size
         await caller.database.write(write_audit, caller.actor, caller.role, "backup-made", path.name, f"{size:,} bytes")
-    except Failure as error:
+    except (Failure, OSError) as error:
         return f"no backup was made, {error}"
     except DatabaseError as error:
         return f"the backup was made, but the audit log could not say so: {error}"

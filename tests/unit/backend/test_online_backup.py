@@ -52,6 +52,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         asyncio.run(OnlineBackup(("true",), tmp_path / "file" / "backups", 1).make())
 
 
+def test_one_that_never_ends_is_ended(tmp_path: Path) -> None:
+    hanging = OnlineBackup((*SHELL, f"echo $$ > {tmp_path}/pid; exec sleep 600"), tmp_path / "b", 1, within_s=3.6)
+    with pytest.raises(Failure, match=r"^it was not made within 0\.001 hours$"):
+        asyncio.run(hanging.make())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 def test_a_server_that_ends_takes_the_process_with_it(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     backup = OnlineBackup((*SHELL, f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 600"), tmp_path / "b", 1)
