@@ -56,6 +56,7 @@ def trio() -> Iterator[Trio]:
 
 def photograph_cluster(camera: Photographer) -> None:
     with trio() as cluster:
+        camera.window.show_page(camera.window.live)
         camera.connect(cluster.profile(cluster.admin))
         camera.wait(
             "three servers", lambda: sorted(_states(camera).values()) == ["serving"] * 3 and _leads(camera) != ""

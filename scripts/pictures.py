@@ -169,6 +169,7 @@ def photograph_trouble(camera: Photographer, system: System) -> None:
     camera.wait("the refusal", lambda: store.state.connection.phase == "failed")
     camera.take("not-signed-in")
     camera.connect(Profile((system.url,), system.admin))
+    window.show_page(window.live)
     system.server.kill9()
     camera.wait("the loss to be seen", lambda: window.live.topology.scene.graph.nodes[0].health == "unknown")
     camera.wait("the next try to be announced", lambda: store.state.connection.retry_at is not None)

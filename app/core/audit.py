@@ -125,7 +125,7 @@ def _yes(value: Any, _: Ledger) -> str:
 
 
 _QUEUE: Final[dict[str, tuple[str, Callable[[Any, Ledger], str]]]] = {
-    "cost": ("a page costs", lambda text, ledger: rule_words(_rule(text), ledger)),
+    "cost": ("price", lambda text, ledger: rule_words(_rule(text), ledger)),
     "disabled": ("printing switched off", _yes),
     "disabled_until": ("until", lambda at, _: day(at) if at else "no end"),
     "hold_jobs": ("holds its jobs", _yes),

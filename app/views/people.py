@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QListView, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.core.queries import Read, Trouble
+from app.core.reducer import Changes
 from app.core.viewdata import found_text
 from app.models.roles import ID
 from app.models.users import UsersModel
@@ -29,6 +30,7 @@ class SearchPanel(Card):
     def __init__(self, theme: Theme, session: Session, panel: PersonPanel) -> None:
         super().__init__(theme)
         self._theme = theme
+        self._session = session
         self._panel = panel
         self.lookup = Lookup(session, self)
         self.field = QLineEdit()
@@ -82,6 +84,7 @@ class SearchPanel(Card):
         self.lookup.failed.connect(self._failed)
         self.lookup.cleared.connect(self._nothing)
         self._panel.seen.connect(self.model.update_user)
+        self._session.store.changed.connect(self._changed)
         self.results.clicked.connect(self._open)
         self.results.activated.connect(self._open)
 
@@ -131,6 +134,12 @@ class SearchPanel(Card):
             self.field.selectAll()  # the next name, or the next card, takes its place
 
     # ---------------------------------------------------------------- answers
+
+    def _changed(self, changes: Changes) -> None:
+        """What was found belongs to whoever was logged in, and to that cluster."""
+        if changes.connection and self._session.store.state.connection.phase == "idle":
+            self._wanted = ""
+            self.field.clear()
 
     def _found(self, read: Read[UserList]) -> None:
         self.model.show_found(read.value, self.lookup.text)

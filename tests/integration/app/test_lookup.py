@@ -78,6 +78,19 @@ def test_by_keyboard_alone_from_the_shortcut_to_the_balance(live: MainWindow, qt
     assert search.field.text() == ""
 
 
+def test_who_logs_in_next_does_not_see_whom_the_one_before_had_found(
+    live: MainWindow, session: Session, cluster: Cluster, qtbot: QtBot
+) -> None:
+    live.actions_["find"].trigger()
+    search = live.people.search
+    QTest.keyClicks(search.field, "mir")
+    qtbot.waitUntil(lambda: search.model.rowCount() == 4, timeout=DEADLINE_MS)
+    session.open(Profile(cluster.urls, TOKEN))
+    assert (search.field.text(), search.model.rowCount()) == ("", 0)
+    qtbot.waitUntil(lambda: session.store.state.connection.phase == "live", timeout=DEADLINE_MS)
+    assert search.model.rowCount() == 0
+
+
 def test_the_person_shows_money_jobs_and_transfers(live: MainWindow, cluster: Cluster, qtbot: QtBot) -> None:
     panel = live.people.person
     live.actions_["find"].trigger()
